@@ -45,7 +45,7 @@ class Job:
 
     It starts with `params`, their `config` and the `seeds`; `changes` come later in its training. `replicate` is the
     number of a replicate among those of its configuration, and None for other kinds. A job on a `fold` has the same
-    fold in `data.folds` of its `config`.
+    fold in `data.folds` of its `config`. A `rerun` is a trial's configuration on a further seed, by the seed's number.
     """
 
     run: str
@@ -57,6 +57,7 @@ class Job:
     replicate: int | None = None
     fold: Fold | None = None
     changes: Sequence[ConfigChange] = ()
+    rerun: int | None = None
 
     def __post_init__(self) -> None:
         assert (self.replicate is None) == (self.kind is not JobKind.REPLICATE)  # noqa: S101 -- ours: or it is no job
@@ -70,6 +71,8 @@ class Job:
         """Return the job as plain data: what `config.json` holds; there `replicate` and `baselines` tell the kind."""
         fields = asdict(self)
         baselines, changes = fields.pop("kind") is JobKind.BASELINES, fields.pop("changes")
+        if fields["rerun"] is None:
+            del fields["rerun"]
         return {**fields, "baselines": baselines, "changes": changes}
 
     @classmethod

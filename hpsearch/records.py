@@ -195,12 +195,11 @@ class Note:
 class RunRecord:
     """One training as the experiment's log tells it: a trial of the search or a replicate of a confirmation.
 
-    `value` is the objective by the space's rule and `step` the step at which it was taken; `seconds` is training time
-    over all attempts. `history` holds (step, metric of the objective). `scores` holds a replicate's test metrics,
-    `fold` what it was tested on where that is a fold; `train_size` and `test_size` are its examples.
-    A run that went on as a copy of another has that one's history, seed and `changes` up to then: they belong to its
-    weights. Its `params` are the newest. `data` is the fingerprint of the data that it was trained and scored on.
-    `notes` are what people have written down of it.
+    `value` is the objective by the space's rule, of several seeds the mean of `by_seed`, and `step` where it was taken;
+    `seconds` is training time over all attempts. `history` has (step, metric of the objective). `scores` has a
+    replicate's test metrics, `fold` the fold it was tested on; `train_size` and `test_size` are its examples. A copy of
+    another run has that one's history, seed and `changes` up to then: they are its weights'. Its `params` are the
+    newest. `data` is the fingerprint of its data. `notes` are what people have written of it.
     """
 
     run: str
@@ -222,6 +221,7 @@ class RunRecord:
     changes: tuple[Change, ...] = ()
     data: str | None = None
     notes: tuple[Note, ...] = ()
+    by_seed: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -259,11 +259,11 @@ class BaselineRecord:
 class ExperimentRecord:
     """A whole experiment, read back from its folder. `unit` is what its steps count: `epoch` or `step`.
 
-    `elapsed` is how many seconds the search has run, over all sessions; confirmations are not in it. `budget` is the
-    number of trials that the search may have, with those that people have `added`; `paused` says that a person has
-    paused it, and `notes` are what people have written down. `dropped` trials did not fit a changed space. `started`
-    and `last` are the Unix times of the first and last event of its log, `closing` how its last session ended (see
-    `ExperimentState.closing`).
+    `elapsed` is how many seconds the search has run, over all sessions, without confirmations. `budget` is how many
+    trainings the search may have, with what people have `added`; `reruns` of them were on further seeds, of which a
+    race gives a configuration `most_seeds`. A person may have `paused` it; `notes` are what people have written down.
+    `dropped` trials did not fit a changed space. `started` and `last` are Unix times in its log, `closing` how its last
+    session ended.
     """
 
     name: str
@@ -283,18 +283,18 @@ class ExperimentRecord:
     last: float | None = None
     closing: str | None = None
     added: int = 0
+    reruns: int = 0
+    most_seeds: int = 0
     paused: bool = False
     notes: tuple[Note, ...] = ()
 
     @cached_property
     def ranked(self) -> tuple[RunRecord, ...]:
-        """The complete trials, best value first; the earlier of equals first."""
-        complete = [
-            (-self.objective.goal.sign * trial.value, trial.number, trial)
-            for trial in self.trials
-            if trial.outcome is Outcome.COMPLETE and trial.value is not None and math.isfinite(trial.value)
-        ]
-        return tuple(trial for _, _, trial in sorted(complete, key=lambda entry: entry[:2]))
+        """The complete trials by value, the earlier of equals first; those with all seeds of a race before others."""
+        sign, most = self.objective.goal.sign, self.most_seeds
+        ended = (each for each in self.trials if each.outcome is Outcome.COMPLETE and each.value is not None)
+        rows = ((len(each.by_seed) < most, -sign * (each.value or 0.0), each.number, each) for each in ended)
+        return tuple(row[3] for row in sorted(row for row in rows if math.isfinite(row[1])))
 
     @property
     def best(self) -> RunRecord | None:
@@ -368,9 +368,9 @@ class FinishedRun:
     method without a seed, such as a classical baseline: its one value is compared with every run of another. `steps` is
     how long the run was trained (its budget), in the unit of the measurements' steps; `unit` names it (`epoch`,
     `step`). `train_size` and `test_size` are examples, for folds. `dropped` says why a reader found that the run does
-    not count. `source` is its file.
-    `place` tells experiments of one name apart: its location, from the innermost place outward, such as a
-    project's folder, an MLflow experiment, a study or a store. `data` is the fingerprint of its data.
+    not count. `source` is its file. `place` tells experiments of one name apart: its location, from the innermost place
+    outward, such as a project's folder, an MLflow experiment or a store. `data` is the fingerprint of its data.
+    `search_number` says which of several searches of an arm chose the run's configuration.
     """
 
     experiment: str
@@ -397,3 +397,4 @@ class FinishedRun:
     place: tuple[str, ...] = ()
     data: str | None = None
     by_example: ExampleScores | None = None
+    search_number: Key | None = None

@@ -20,17 +20,30 @@ class Seeds(Settings):
     split: int
 
     @classmethod
-    def for_trial(cls, experiment_seed: int, number: int) -> "Seeds":
-        """Share the data split and the order of batches among trials, so that they are paired; vary the rest."""
+    def for_trial(cls, experiment_seed: int, number: int, *, split_seed: int | None = None) -> "Seeds":
+        """Share the data split and the order of batches among trials, so that they are paired; vary the rest.
+
+        `split_seed` is that of the split where it is not the experiment's: a search is repeated on one split.
+        """
         return cls(
             initialisation=derive_seed(experiment_seed, "trial", number),
             order=derive_seed(experiment_seed, "order"),
             augmentation=derive_seed(experiment_seed, "augmentation", number),
-            split=derive_seed(experiment_seed, "split"),
+            split=_split(experiment_seed, split_seed),
         )
 
     @classmethod
-    def for_replicate(cls, experiment_seed: int, replicate: int) -> "Seeds":
+    def for_race(cls, experiment_seed: int, number: int, *, split_seed: int | None = None) -> "Seeds":
+        """Seed `number` of a race is the same for every configuration, so that they are paired; no replicate has it."""
+        return cls(
+            initialisation=derive_seed(experiment_seed, "race", number),
+            order=derive_seed(experiment_seed, "race order", number),
+            augmentation=derive_seed(experiment_seed, "race augmentation", number),
+            split=_split(experiment_seed, split_seed),
+        )
+
+    @classmethod
+    def for_replicate(cls, experiment_seed: int, replicate: int, *, split_seed: int | None = None) -> "Seeds":
         """Replicate k has the same seeds for every configuration: fresh ones, paired across configurations.
 
         The split stays that of the search: its test part is what the search has never seen.
@@ -39,7 +52,7 @@ class Seeds(Settings):
             initialisation=derive_seed(experiment_seed, "replicate", replicate),
             order=derive_seed(experiment_seed, "replicate order", replicate),
             augmentation=derive_seed(experiment_seed, "replicate augmentation", replicate),
-            split=derive_seed(experiment_seed, "split"),
+            split=_split(experiment_seed, split_seed),
         )
 
     @classmethod
@@ -55,6 +68,10 @@ class Seeds(Settings):
             augmentation=derive_seed(experiment_seed, "fold augmentation", *place),
             split=derive_seed(experiment_seed, "fold split", repeat),
         )
+
+
+def _split(experiment_seed: int, split_seed: int | None) -> int:
+    return derive_seed(experiment_seed if split_seed is None else split_seed, "split")
 
 
 def division_seed(experiment_seed: int, repeat: int) -> int:

@@ -10,7 +10,7 @@ FAMILY = Path(__file__).with_name("toy_family.py")
 SEARCH = """\
 family: {family}:Toy
 objective: {{metric: val/loss, at: best}}
-search: {{sampler: {sampler}, pruner: {pruner}, trials: {trials}, workers: {workers}, seed: {seed}}}
+search: {{sampler: {sampler}, pruner: {pruner}, trials: {trials}, workers: {workers}, seed: {seed}{search}}}
 {data}
 model:
   start: {{float: [-1, 1]}}
@@ -32,6 +32,7 @@ def write_space(
     trials: int = 6,
     workers: int | str = 1,
     seed: int = 0,
+    search: str = "",
     epochs: int = 3,
     width: str = "{int: [1, 4]}",
     rate: str = "{log: [1e-3, 1]}",
@@ -48,6 +49,7 @@ def write_space(
         trials=trials,
         workers=workers,
         seed=seed,
+        search=f", {search}" if search else "",
         epochs=epochs,
         width=width,
         rate=rate,

@@ -63,9 +63,10 @@ def _cost(space: Space, folder: Path, *, confirm: bool) -> dict[str, Any]:
     search, unit = space.search, step_unit(space)
     record = read_experiment(folder) if is_experiment(folder) else None
     state = read_state(folder / LOG)
-    asked = [*state.of_kind(RunKind.TRIAL)]
+    asked = [*state.of_kind(RunKind.TRIAL), *state.of_kind(RunKind.RERUN)]
     unfinished, most = sum(not trial.ended for trial in asked), state.trials_of(search.trials)
-    trials = most if space.size is None else min(most, space.size)
+    seeds = search.seeds.race.most if search.seeds else 1
+    trials = most if space.size is None else min(most, space.size * seeds)
     replicates = (
         space.confirm.top * space.confirm.count if confirm and space.confirm and not no_test_split(space) else 0
     )

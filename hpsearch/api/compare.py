@@ -3,22 +3,26 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Any
 
-from hpsearch.api.arguments import StrPath
+from hpsearch.api.arguments import StrPath, find_experiment
 from hpsearch.api.compared import ComparedGroup, ComparedRuns
 from hpsearch.api.survey import Surveyed, survey
-from hpsearch.comparing import Question, compare_runs
+from hpsearch.comparing import Comparison, Question, compare_runs
 from hpsearch.comparing.candidates import CandidateKind, other_settings
 from hpsearch.comparing.groups import Alone, Group, SortedOut, sort_out
 from hpsearch.comparing.metric_choice import choose_goal, choose_metric, goal_warnings
 from hpsearch.comparing.question import goal_named, unit_named
-from hpsearch.errors import HpsearchError, UnknownNameError
+from hpsearch.errors import DataError, ExperimentError, HpsearchError, UnknownNameError
 from hpsearch.experiment.addresses import without_secrets
+from hpsearch.experiment.layout import EXPERIMENTS
 from hpsearch.readers import Wanted
 from hpsearch.readers.shelf import Found, read_sources
-from hpsearch.records import FinishedRun, Outcome
+from hpsearch.records import ExperimentRecord, FinishedRun, Outcome
+from hpsearch.report.comparison.background import background_of
 from hpsearch.report.comparison.grouped import LonelyOne
+from hpsearch.report.comparison.methods import with_methods
 
 
 def compare(
@@ -56,7 +60,7 @@ def compare(
         margin: The smallest difference that matters; with it, equivalence is tested.
         alpha: The error rate of the whole family of tests.
         adjust: For several tests: holm, hommel, bh or none.
-        unit: What counts as one observation: auto, seed, fold, dataset or trial.
+        unit: What counts as one observation: auto, seed, search, fold, dataset or trial.
         wide: What the rows of tables are that have a column for each method: seed, fold or dataset.
         separator: What separates the columns of tables that leave it open.
         decimal: The decimal mark of tables that leave it open.
@@ -111,7 +115,27 @@ def _sources(paths: StrPath | Iterable[StrPath]) -> list[str]:
     for source in sources:
         if not isinstance(source, str | PathLike):
             raise HpsearchError(f"paths holds a {type(source).__name__}; expected a path or several paths")
-    return [fspath(source) for source in sources]
+    return [_named(fspath(source)) for source in sources]
+
+
+def _named(source: str) -> str:
+    """Return a source, or the folder of the experiment or study whose name it is.
+
+    Raises:
+        HpsearchError: It may only be such a name, and nothing is called so.
+    """
+    place = Path(source).expanduser()
+    if "://" in source or place.exists() or not source:
+        return source
+    named = EXPERIMENTS / place
+    if named.exists():
+        return str(named)
+    if place.parent == Path() and not place.suffix:
+        try:
+            find_experiment(source)
+        except ExperimentError as error:
+            raise DataError(f"{source} does not exist; {error}") from None
+    return source
 
 
 def compare_sources(
@@ -158,6 +182,7 @@ def _in_one(found: Found, surveyed: Sequence[Surveyed], question: Question) -> C
         said += other_settings([each.candidate for each in surveyed])
     said += [*found.warnings, *goal_warnings(metric, goal, found.goals, disputed=found.disputed)]
     comparison = compare_runs(found.runs, replace(question, metric=metric, goal=goal), warnings=said)
+    comparison = _with_methods(comparison, found.runs, found.experiments, question)
     return ComparedRuns(found, (ComparedGroup(metric, comparison, found.runs, found.experiments),))
 
 
@@ -215,7 +240,14 @@ def _group(group: Group, known: Mapping[str, Surveyed], question: Question) -> C
     if group.searches:  # of pairs there is nothing to say
         comparison = replace(comparison, pairs=())
     records = tuple(record for each in members for record in each.reading.records)
+    comparison = _with_methods(comparison, runs, records, asked)
     return ComparedGroup(group.name, comparison, tuple(runs), records, group.why)
+
+
+def _with_methods(
+    comparison: Comparison, runs: Sequence[FinishedRun], records: Iterable[ExperimentRecord], asked: Question
+) -> Comparison:
+    return with_methods(comparison, runs, background_of(runs, records, by=asked.by, step=asked.step))
 
 
 def _planned(plan: Mapping[str, Any], question: Question) -> dict[str, Any]:

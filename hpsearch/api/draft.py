@@ -30,12 +30,12 @@ class DraftedSpace:
     Attributes:
         path: The file.
         notes: What was assumed or has to be looked at, in sentences.
-        ranges: How many settings are searched.
+        ranges: How many settings are searched; None if the file cannot be read here yet, and a note says why.
     """
 
     path: Path
     notes: tuple[str, ...]
-    ranges: int
+    ranges: int | None
 
     @property
     def next_commands(self) -> tuple[str, ...]:
@@ -109,7 +109,7 @@ def _written(file: Path, text: str, notes: list[str]) -> DraftedSpace:
     try:
         ranges = len(load_space(file, programs=False).parameters)
     except SpaceError as error:
-        return DraftedSpace(file, (*notes, *str(error).splitlines()), 0)
+        return DraftedSpace(file, (*notes, *str(error).splitlines()), None)
     return DraftedSpace(file, tuple(notes), ranges)
 
 

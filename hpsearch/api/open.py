@@ -155,11 +155,11 @@ class OpenedExperiment:
         return f"{len(self.record.trials)} trials, {complete} complete, {self._best()}"
 
     def _best(self) -> str:
-        from hpsearch.report.wording import assignments, number
+        from hpsearch.report.wording import assignments, number, over_seeds
 
         if self.best is None:
             return "none the best yet"
-        value = f"{self.record.objective.metric} {number(self.best.value)}"
+        value = f"{self.record.objective.metric} {number(self.best.value)}{over_seeds(self.best.by_seed)}"
         return f"best {value} in trial {self.best.number} ({assignments(self.best.params)})"
 
     def _repr_html_(self) -> str:

@@ -231,6 +231,6 @@ def _opened(space: Space, config: Any) -> tuple[Task, Splits, Seeds]:
     if getattr(config, "train", None) is None:
         raise HpsearchError(f"the family {space.family} is not trained by hpsearch's own loop")
     config = located(config, space.path.parent)
-    seeds = Seeds.for_trial(space.search.seed, 0)
+    seeds = Seeds.for_trial(space.search.seed, 0, split_seed=space.search.split_seed)
     splits = Splits(lambda split: family.load(config.data, split, seeds.split), sealed=True)
     return family.task(config, splits), splits, seeds

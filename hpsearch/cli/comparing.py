@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _METRIC = "The metric to compare; by default what the runs are about."
 _BASELINE = "Compare every experiment with this one only."
 _SEPARATOR = "What separates the columns of tables that leave it open: , ; | tab or space."
-_UNIT = "What counts as one observation: auto, seed, fold, dataset or trial."
+_UNIT = "What counts as one observation: auto, seed, search, fold, dataset or trial."
 
 
 def compare(
@@ -103,7 +103,10 @@ _STANDARD = (
     "Lay the study's `standard` section over it, and its spaces' `quick` sections: as much as a CPU does within about "
     "an hour."
 )
-_ARM = "Search and confirm this arm only, for another terminal or machine that shares the folder; compare nothing."
+_ARM = (
+    "Search and confirm this arm only (or one search of it: lstm@2), for another terminal or machine that shares the "
+    "folder; compare nothing."
+)
 _AT_ONCE = (
     "Arms at a time, a process and a part of the machine for each: pays with several GPUs, or where an arm has fewer "
     "trials than there are cores. With a time budget leave it at 1, as arms then get the whole machine in turn."

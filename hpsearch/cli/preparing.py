@@ -87,7 +87,9 @@ def init(
     from hpsearch.api.draft import init as draft
 
     drafted = draft(what, file=file, log=log, config=config, subcommand=subcommand, trust=trust)
-    typer.echo(f"wrote {drafted.path} with {drafted.ranges} ranges; look through it, then:")
+    count = drafted.ranges
+    held = "" if count is None else f" with {count} range{'' if count == 1 else 's'}"
+    typer.echo(f"wrote {drafted.path}{held}; look through it, then:")
     for line in drafted.next_commands:
         typer.echo(f"  {line}")
     for note in drafted.notes:

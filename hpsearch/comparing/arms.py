@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hpsearch.comparing.comparison import DroppedRun
 from hpsearch.comparing.statistics.arrays import LARGEST
 from hpsearch.errors import HpsearchError, UnknownNameError
-from hpsearch.records import FinishedRun, Outcome
+from hpsearch.records import FinishedRun, Key, Outcome
 from hpsearch.titles import Identity, titles_of
 
 KEYS = ("dataset", "fold", "repeat", "seed")
@@ -39,6 +39,7 @@ class Observation:
     fold: str | None = None
     repeat: str | None = None
     seed: str | None = None
+    search: str | None = None
     configuration: str = ""
 
     @property
@@ -84,6 +85,11 @@ class Arm:
     def deterministic(self) -> bool:
         """Whether its single value is compared with every run of another arm."""
         return bool(self.observations) and all(each.run.deterministic for each in self.observations)
+
+    @property
+    def redivided(self) -> bool:
+        """Whether each search had a division of the data of its own, of which the parts overlap as folds do."""
+        return any(each.search is not None and each.fold is not None for each in self.observations)
 
     @property
     def steps(self) -> int | None:
@@ -150,9 +156,17 @@ def _arm(
         dropped=tuple(dropped),
         ended_badly=ended_badly,
         pruned=pruned,
-        configurations=max(len({each.configuration for each in kept[False]}), 1) if by is None else 1,
+        configurations=_configurations(kept[False]) if by is None else 1,
         read_at=step,
     )
+
+
+def _configurations(runs: Sequence[Observation]) -> int:
+    """Return how many configurations runs have, at most; every search of an arm chooses one of its own."""
+    found: dict[str | None, set[str]] = {}
+    for each in runs:
+        found.setdefault(each.search, set()).add(each.configuration)
+    return max(map(len, found.values()), default=1)
 
 
 def _why_dropped(run: FinishedRun, metric: str, step: int | None) -> str | None:
@@ -182,7 +196,8 @@ def _value(run: FinishedRun, metric: str, step: int | None) -> float | None:
 
 def _observation(run: FinishedRun, value: float, by: str | None) -> Observation:
     keys = {name: None if getattr(run, name) is None else str(getattr(run, name)) for name in KEYS}
-    return Observation(run, value, **keys, configuration=_configuration(run.params, by))
+    search = None if run.search_number is None else str(run.search_number)
+    return Observation(run, value, **keys, search=search, configuration=_configuration(run.params, by))
 
 
 def _configuration(params: Mapping[str, object], by: str | None) -> str:
@@ -251,12 +266,12 @@ def _names(groups: Sequence[_Group], by: str | None) -> dict[_Group, str]:
 
 
 def _confirmed(runs: Iterable[FinishedRun], searched: set[Identity]) -> set[Identity]:
-    """Return the experiments of which several trials were trained again."""
-    found: dict[Identity, set[str]] = {}
+    """Return the experiments of which several trials of one search were trained again."""
+    found: dict[tuple[Identity, Key | None], set[str]] = {}
     for run in runs:
         if run.trial is not None and not _is_trial(run, searched):
-            found.setdefault(_identity_of(run), set()).add(str(run.trial))
-    return {identity for identity, numbers in found.items() if len(numbers) > 1}
+            found.setdefault((_identity_of(run), run.search_number), set()).add(str(run.trial))
+    return {identity for (identity, _), numbers in found.items() if len(numbers) > 1}
 
 
 def _searched_by_number(runs: Iterable[FinishedRun]) -> set[Identity]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from hpsearch.comparing.background import Methods
 from hpsearch.comparing.over_examples import OverExamples
 from hpsearch.comparing.question import Test, Unit
 from hpsearch.comparing.statistics.adjustment import Hold
@@ -340,7 +341,11 @@ class Optimism:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that was computed. Beyond: why the `unit` was chosen, `baseline`, `margin`, `seed`, `optimism`."""
+    """Everything that was computed; `methods` says it for a paper, where somebody has written it.
+
+    Beyond: why the `unit` was chosen, `baseline`, `margin`, `seed`, `optimism`; `varied` names the sources of
+    variance in which the runs of an arm differ.
+    """
 
     metric: str
     goal: Goal
@@ -358,6 +363,8 @@ class Comparison:
     margin: float | None = None
     seed: int = 0
     optimism: tuple[Optimism, ...] = ()
+    varied: tuple[str, ...] = ()
+    methods: Methods | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return compare.json. Infinite and undefined numbers have no place in JSON: they become None."""
@@ -370,11 +377,13 @@ class Comparison:
                 "alpha": self.alpha,
                 "family_size": self.family_size,
                 "adjust": self.adjust,
+                "varied": list(self.varied),
                 "experiments": [each.to_json() for each in self.experiments],
                 "pairs": [pair.to_json() for pair in self.pairs],
                 "across_datasets": None if self.across_datasets is None else self.across_datasets.to_json(),
                 "expected_best": [each.to_json() for each in self.expected_best],
                 "warnings": list(self.warnings),
+                **({} if self.methods is None else {"methods": self.methods.to_json()}),
             }
         )
         return shown

@@ -26,13 +26,16 @@ def conclude(comparison: Comparison) -> tuple[str, ...]:
 
 def details(comparison: Comparison) -> tuple[str, ...]:
     """Return the sentences below the headline."""
-    pairs = [said for pair in comparison.pairs for said in (pair_sentence(pair, comparison), _beyond(pair))]
+    pairs = [said for pair in comparison.pairs for said in (pair_sentence(pair, comparison), _beyond(pair, comparison))]
     return tuple(sentence for sentence in (*pairs, *_search_sentences(comparison), _basis(comparison)) if sentence)
 
 
-def _beyond(pair: PairResult) -> str:
+def _beyond(pair: PairResult, comparison: Comparison) -> str:
     """Say what holds over further test examples, where scores by example were kept."""
-    return "" if pair.over_examples is None else pair.over_examples.sentence(pair.a, pair.b)
+    if pair.over_examples is None:
+        return ""
+    several = len(comparison.pairs) > 1 and comparison.adjust != "none"
+    return pair.over_examples.sentence(pair.a, pair.b, adjust=comparison.adjust if several else "")
 
 
 def headline(comparison: Comparison) -> str:

@@ -7,9 +7,9 @@ import numpy as np
 
 from hpsearch.comparing.arms import Arm
 from hpsearch.comparing.comparison import AlsoTest, Check, Effect, Equivalence, PairResult, Rope
-from hpsearch.comparing.question import SettledQuestion, Test, planned_test
+from hpsearch.comparing.question import SettledQuestion, Test, Unit, planned_test
 from hpsearch.comparing.statistics import two_samples
-from hpsearch.comparing.statistics.arrays import LEVEL, Array, Tested, as_array, size_of, snapped
+from hpsearch.comparing.statistics.arrays import LEVEL, Array, Tested, as_array, size_of, snapped, without_rounding
 from hpsearch.comparing.statistics.datasets import signed_rank_rope
 from hpsearch.comparing.statistics.effects import hedges_g
 from hpsearch.comparing.statistics.intervals import ByFiveByTwo, BySignedRanks, by_student
@@ -46,7 +46,7 @@ def decide_datasets(base: PairResult, question: SettledQuestion) -> PairResult:
     base = _about_differences(base, differences)
     base = replace(
         base,
-        hodges_lehmann=two_samples.hodges_lehmann(differences),
+        hodges_lehmann=without_rounding(two_samples.hodges_lehmann(differences), scale=_scale(base)),
         basis=replace(
             base.basis,
             method="signed ranks",
@@ -86,16 +86,14 @@ def decide_folds(base: PairResult, a: Arm, b: Arm, pairing: Paired, question: Se
     )
     square = _five_by_two(pairing, differences)
     if square is None or not np.any(np.ptp(exact.reshape(5, 2), axis=1) > 0):
-        return _with_test(base, planned_test(question.unit), corrected, (), question, corrected)
+        return _with_test(base, planned_test(Unit.FOLD), corrected, (), question, corrected)
     base = _by_f(base, square, question)
     t = five_by_two_t(square)
     also = (
         AlsoTest(Test.FIVE_BY_TWO_T, t.p, t.statistic),
         AlsoTest(Test.CORRECTED_T, corrected.p, corrected.statistic),
     )
-    return _with_test(
-        base, planned_test(question.unit, five_by_two=True), five_by_two_f(square), also, question, corrected
-    )
+    return _with_test(base, planned_test(Unit.FOLD, five_by_two=True), five_by_two_f(square), also, question, corrected)
 
 
 def _by_f(base: PairResult, square: Array, question: SettledQuestion) -> PairResult:

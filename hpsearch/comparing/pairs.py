@@ -60,8 +60,8 @@ def _untested(a: Arm, b: Arm, question: SettledQuestion, trials: Sequence[str], 
 
 
 def _is_paired(paired: Paired, unit: Unit) -> bool:
-    """Folds and data sets are always partners; seeds are if at least half of the shorter side's are shared."""
-    if unit is not Unit.SEED:
+    """Folds and data sets are always partners; seeds and searches if at least half of the shorter side's are shared."""
+    if unit not in (Unit.SEED, Unit.SEARCH):
         return True
     units = [len(paired.labels) + len(only) for only in (paired.only_a, paired.only_b)]
     if len(paired.labels) == 1:
@@ -94,7 +94,7 @@ def _paired(a: Arm, b: Arm, paired: Paired, question: SettledQuestion) -> PairRe
         why = f"all {len(differences)} differences are equal: no variance could be estimated, and nothing can be tested"
         return replace(base, notes=(*notes, why))
     base = replace(base, notes=tuple(notes))
-    if question.unit is Unit.FOLD:
+    if question.unit is Unit.FOLD or (question.unit is Unit.SEARCH and (a.redivided or b.redivided)):
         return decide_folds(base, a, b, paired, question)
     return decide_datasets(base, question) if question.unit is Unit.DATASET else decide_paired_seeds(base, question)
 
@@ -115,8 +115,12 @@ def _unpaired(a: Arm, b: Arm, paired: Paired, question: SettledQuestion) -> Pair
     superiority = (1 + question.sign * _cliffs_delta(left, right)) / 2
     base = _described(base, left, right, question, superiority=superiority)
     shared = len(paired.labels)
-    notes = [f"not paired: {shared} of the seeds are shared" if shared else "not paired: no seed is shared"]
-    notes.append(f"{len(left)} runs of {a.name} against {len(right)} of {b.name}")
+    unit = question.unit
+    notes = [
+        f"not paired: {shared} of the {unit.plural} are shared" if shared else f"not paired: no {unit.noun} is shared"
+    ]
+    counted = unit.counted(len(left)) if unit is Unit.SEARCH else f"{len(left)} {'run' if len(left) == 1 else 'runs'}"
+    notes.append(f"{counted} of {a.name} against {len(right)} of {b.name}")
     base = replace(base, notes=tuple(notes))
     single = [arm.name for arm, values in ((a, left), (b, right)) if len(values) == 1]
     if single:

@@ -10,7 +10,7 @@ from hpsearch.comparing.metric_choice import choose_goal, choose_metric
 from hpsearch.comparing.pairs import compare_pair
 from hpsearch.comparing.question import Question, Unit
 from hpsearch.comparing.summaries import across_datasets, expected_bests, optimisms, search_warnings, summarise
-from hpsearch.comparing.units import Paired, choose_unit, label, pair_up, with_cells, with_counting_keys
+from hpsearch.comparing.units import Paired, choose_unit, label, pair_up, varied, with_cells, with_counting_keys
 from hpsearch.comparing.verdicts import family_size, judge
 from hpsearch.errors import UnknownNameError
 from hpsearch.records import FinishedRun
@@ -59,6 +59,7 @@ def compare_runs(runs: Sequence[FinishedRun], question: Question, *, warnings: S
         margin=question.margin,
         seed=question.seed,
         optimism=optimisms(arms, settled),
+        varied=varied(arms),
     )
 
 

@@ -16,6 +16,7 @@ class Unit(StrEnum):
     """What counts as one observation."""
 
     SEED = "seed"
+    SEARCH = "search"
     FOLD = "fold"
     DATASET = "dataset"
     TRIAL = "trial"
@@ -28,7 +29,7 @@ class Unit(StrEnum):
     @property
     def plural(self) -> str:
         """How several of them are called in a sentence."""
-        return f"{self.noun}s"
+        return "searches" if self is Unit.SEARCH else f"{self.noun}s"
 
     def counted(self, n: int) -> str:
         """Return `1 seed`, `3 data sets`."""
@@ -55,7 +56,7 @@ def planned_test(unit: Unit, *, paired: bool = True, five_by_two: bool = False) 
 
     Args:
         unit: What counts as one observation; a trial of a search is never tested.
-        paired: Whether seeds have partners. Folds and data sets always have.
+        paired: Whether seeds, or searches, have partners. Folds and data sets always have.
         five_by_two: Whether folds are five times two.
 
     """

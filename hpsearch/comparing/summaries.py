@@ -80,7 +80,7 @@ def summarise(arm: Arm, *, unit: Unit, seed: int) -> ExperimentSummary:
 
 
 def _interval(arm: Arm, values: "np.ndarray", unit: Unit, seed: int) -> tuple[tuple[float, float] | None, str | None]:
-    if unit is not Unit.FOLD:
+    if unit is not Unit.FOLD and not (unit is Unit.SEARCH and arm.redivided):
         return mean_interval(values, seed=seed)
     known = size_ratio(arm)
     if known is None:

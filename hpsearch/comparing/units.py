@@ -28,10 +28,12 @@ def choose_unit(arms: Sequence[Arm], wanted: Unit | None) -> tuple[Unit, str]:
     observations = [each for arm in arms for each in arm.observations]
     datasets = {each.dataset for each in observations} - {None}
     folds = {each.fold for each in observations} - {None}
+    searches = {each.search for each in observations} - {None}
     if wanted is not None:
-        if not {Unit.DATASET: datasets, Unit.FOLD: folds}.get(wanted, True):
+        if not {Unit.DATASET: datasets, Unit.FOLD: folds, Unit.SEARCH: searches}.get(wanted, True):
             raise HpsearchError(f"no run has a {wanted}, so that it cannot be the unit of replication")
-        return wanted, f"The unit of replication is the {wanted.noun}, as asked for."
+        said = f"The unit of replication is the {wanted.noun}, as asked for."
+        return wanted, said + (_SEEDS_OF_WINNERS if wanted is Unit.SEED and len(searches) > 1 else "")
     if not observations:
         return Unit.TRIAL, (
             "The unit of replication is the trial of a search: all runs were proposed by a search and chosen by a "
@@ -42,6 +44,8 @@ def choose_unit(arms: Sequence[Arm], wanted: Unit | None) -> tuple[Unit, str]:
             f"The unit of replication is the data set ({len(datasets)} of them): runs of one data set are averaged, "
             "because they are alike, and the claim is about further data sets."
         )
+    if len(searches) > 1:
+        return Unit.SEARCH, _by_search(len(searches), redivided=bool(folds))
     if len(folds) > 1:
         return Unit.FOLD, (
             f"The unit of replication is the fold ({len(folds)} folds): training sets overlap, so that the tests are "
@@ -64,6 +68,40 @@ def choose_unit(arms: Sequence[Arm], wanted: Unit | None) -> tuple[Unit, str]:
     )
 
 
+_SEEDS_OF_WINNERS = (
+    " The seeds of one search's winner are no further searches: what is said holds for these winners at most, and p is "
+    "too small for anything about the methods."
+)
+
+
+def _by_search(count: int, *, redivided: bool) -> str:
+    said = (
+        f"The unit of replication is the search ({count} of them): each chose a winner of its own, whose seeds are "
+        "averaged, because they are no further searches; the claim is about further searches"
+    )
+    if redivided:
+        return (
+            f"{said} on further divisions of this data set: what they learn from overlaps, so that the tests are "
+            "corrected for it."
+        )
+    return f"{said} with further seeds."
+
+
+SOURCES = {
+    "dataset": "data set",
+    "search": "choice of hyperparameters",
+    "repeat": "division of the data",
+    "fold": "fold",
+    "seed": "seed",
+}
+"""The sources of variance that the keys of runs stand for."""
+
+
+def varied(arms: Sequence[Arm]) -> tuple[str, ...]:
+    """Return the sources of variance in which the runs of an arm differ; the others are held fixed, or not noted."""
+    return tuple(said for name, said in SOURCES.items() if any(_varies(arm, name) for arm in arms))
+
+
 @dataclass(frozen=True)
 class Paired:
     """Two arms' values of the units that both have, in one order, and what only one of them has."""
@@ -83,6 +121,8 @@ def _unit_key(each: Observation, unit: Unit) -> UnitKey | None:
     """
     if unit is Unit.DATASET and each.dataset is not None:
         return (each.dataset,)
+    if unit is Unit.SEARCH and not each.run.deterministic:
+        return (each.search or "1",)  # an arm without numbers was searched once
     if unit is Unit.FOLD and each.fold is not None:
         return (each.repeat, each.fold)
     return None if each.seed is None else (each.seed,)
@@ -147,7 +187,7 @@ def with_cells(arm: Arm, unit: Unit) -> Arm:
 
 def _of_unit(arm: Arm, unit: Unit) -> tuple[list[Observation], list[DroppedRun]]:
     """Return the runs that have what the arm's others have, a fold or data set, and the ones that lack it."""
-    name = {Unit.FOLD: "fold", Unit.DATASET: "dataset"}.get(unit)
+    name = {Unit.FOLD: "fold", Unit.DATASET: "dataset", Unit.SEARCH: "search"}.get(unit)
     observations = list(arm.observations)
     if name is None or all(getattr(each, name) is None for each in observations):
         return observations, []

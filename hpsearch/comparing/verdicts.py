@@ -10,6 +10,7 @@ from hpsearch.comparing.comparison import PairResult, Verdict
 from hpsearch.comparing.question import SettledQuestion, Test, Unit
 from hpsearch.comparing.statistics.adjustment import Hold, adjusted, interval_rates, strictest_level
 from hpsearch.comparing.statistics.arrays import LEVEL, as_array
+from hpsearch.comparing.statistics.crossed import Population
 from hpsearch.comparing.statistics.power import (
     data_sets_needed,
     paired_power,
@@ -50,7 +51,24 @@ def judge(pairs: Sequence[PairResult], question: SettledQuestion) -> tuple[PairR
             pair = replace(pair, equivalence=replace(pair.equivalence, equivalent=within))  # noqa: PLW2901 -- filled in
             rate = larger_rate if within else rate
         judged.append(_with_interval(_judged(replace(pair, p_adjusted=p), question, len(tested)), *rate))
-    return tuple(judged)
+    return _with_populations(judged, question.adjust)
+
+
+def _with_populations(pairs: Sequence[PairResult], adjust: str) -> tuple[PairResult, ...]:
+    """Adjust the p of further data for the pairs that have one: those of each population are a family of their own."""
+    told: list[dict[Population, float]] = [{} for _ in pairs]
+    for population in Population:
+        own = [
+            (place, pair.over_examples.populations[population].p)
+            for place, pair in enumerate(pairs)
+            if pair.over_examples is not None and population in pair.over_examples.populations
+        ]
+        for (place, _), p in zip(own, adjusted([p for _, p in own], method=adjust), strict=True):
+            told[place][population] = p
+    return tuple(
+        pair if pair.over_examples is None else replace(pair, over_examples=pair.over_examples.adjusted(own))
+        for pair, own in zip(pairs, told, strict=True)
+    )
 
 
 def _family(p_values: Sequence[float], question: SettledQuestion) -> list[tuple[float, tuple[float, Hold]]]:
@@ -108,8 +126,10 @@ def _too_few(pair: PairResult, smallest: float, level: float) -> str:
 def _with_seeds(pair: PairResult, question: SettledQuestion, level: float) -> PairResult:
     """Add how many units would show the observed difference with power 0.8, and the power of what was done."""
     effect = pair.effect.value if pair.effect is not None else None
-    if question.unit is Unit.FOLD:
+    if question.unit is Unit.FOLD or pair.test is Test.CORRECTED_T:
         note = "more folds of the same data would hardly help, because they overlap; other data or fresh seeds would"
+        if question.unit is Unit.SEARCH:
+            note = "more searches on divisions of the same data help little, because these overlap; other data would"
         return replace(pair, notes=(*pair.notes, note))
     if effect is None or not math.isfinite(effect) or not pair.mean_difference:
         return replace(pair, notes=(*pair.notes, "no difference was observed: no number of runs would show it"))

@@ -126,6 +126,7 @@ def _target(space: Space, folder: Path, shown: ConsoleOptions) -> SearchTarget:
         workers=1 if shown.in_process else workers,
         time=space.search.time,
         last_sign=lambda run: last_sign(folder / run),
+        most_seeds=space.search.seeds.race.most if space.search.seeds else 0,
     )
 
 

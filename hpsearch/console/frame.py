@@ -18,6 +18,7 @@ from hpsearch.report.wording import (
     duration,
     no_sign,
     number,
+    over_seeds,
     progress_line,
     score_list,
     shorten,
@@ -110,8 +111,8 @@ def _best(search: SearchState, width: int) -> list[Text]:
         return [_line(f"best: {UNKNOWN} (no trial is complete yet)")]
     line = _line("best: ")
     if best is not None:
-        line.append(number(best.score), "bold green")
-        line.append(f", trial {best.number} at {search.target.unit} {best.step}")
+        line.append(number(best.standing), "bold green")
+        line.append(f"{over_seeds(best.by_seed)}, trial {best.number} at {search.target.unit} {best.step}")
     if leader is not None:
         line.append("; ahead of it: " if best is not None else f"{UNKNOWN} yet; ahead: ")
         line.append(number(leader.score), "bold")
@@ -184,6 +185,7 @@ def _table(search: SearchState, running: Sequence[Training], width: int) -> Tabl
 def _row(search: SearchState, training: Training) -> list[str]:
     length = search.target.length(training.params)
     name = str(training.number) if training.replicate is None else f"{training.replicate} of {training.number}"
+    name += f", seed {training.told.rerun}" if training.is_rerun else ""
     step = _stage(search, training) or str(training.step or 0) + (f"/{length}" if length else "")
     return [name, step, number(training.score), duration(search.seconds_of(training))]
 

@@ -31,6 +31,7 @@ from hpsearch.report.wording import (
     assignments,
     duration,
     number,
+    over_seeds,
     score_list,
     shorten,
 )
@@ -192,7 +193,9 @@ class PlainProgress:
         best, leader = self._search.best, self._search.leader
         if best is None and leader is not None:
             return f"ahead {number(leader.score)} #{leader.number}"
-        return "nothing complete yet" if best is None else f"best {number(best.score)} #{best.number}"
+        if best is None:
+            return "nothing complete yet"
+        return f"best {number(best.standing)}{over_seeds(best.by_seed)} #{best.number}"
 
     def _say(self, *lines: str) -> None:
         """Print lines. A signal's handler may come here in the middle of a line: what it says then comes after it."""

@@ -23,7 +23,7 @@ from hpsearch.experiment.events import (
     SessionEvent,
     TextNotice,
 )
-from hpsearch.experiment.layout import OUTPUT, RunKind, baseline_title
+from hpsearch.experiment.layout import OUTPUT, RunKind, baseline_title, trial_run
 from hpsearch.experiment.state import ExperimentState, RunState
 from hpsearch.records import Goal, Metrics, Moment, Outcome, Params
 from hpsearch.report.wording import short_names
@@ -52,7 +52,7 @@ class SearchTarget:
     `budget` counts trials, `replicates` the expected replicates of the confirmation. `unit` is what a step counts, and
     `length` says how many steps the training of a trial has, if that is known. `workers` is how many train at once; by
     default it is found by watching. `time` are the seconds after which the search ends. `last_sign` says at which Unix
-    time a run was last seen to work, if that is known.
+    time a run was last seen to work, if that is known. A race over seeds trains a configuration on up to `most_seeds`.
     """
 
     metric: str
@@ -65,6 +65,7 @@ class SearchTarget:
     workers: int | None = None
     time: float | None = None
     last_sign: Callable[[str], float | None] = _unknown_sign
+    most_seeds: int = 0
 
 
 class SearchState:
@@ -74,7 +75,7 @@ class SearchState:
         self.target = target
         self.clock = clock
         self.trainings: dict[str, Training] = {}
-        self._trials, self.replicates = Tally(target.goal), Tally(target.goal)
+        self._trials, self.replicates = Tally(target.goal, most_seeds=target.most_seeds), Tally(target.goal)
         self.running: dict[str, Training] = {}
         self.moments: dict[str, Moment] = {}
         """How far those of them are that have told it since their last report."""
@@ -181,6 +182,8 @@ class SearchState:
     def _end(self, training: Training, outcome: Outcome) -> None:
         self._stop(training.run)
         self._tally(training).take(training)
+        if training.is_rerun:
+            self._trials.rank_again(trial_run(training.number))
         training.told.forget_curve()
         if outcome not in (Outcome.COMPLETE, Outcome.PRUNED):
             word = outcome.replace("_", " ")
@@ -217,6 +220,12 @@ class SearchState:
         return max(least, len(self._shown))
 
     @property
+    def trials_to_come(self) -> int:
+        """How many trials there will be in all; once the winner is being confirmed, how many there have been."""
+        known = len(self._trials)
+        return known if self.confirming else max(self._state.trials_of(self.target.budget), known)
+
+    @property
     def budget(self) -> int:
         """How many trials there may be without those that people have added: the number that `hpsearch budget` sets."""
         return self._state.trials_of(self.target.budget) - len(self._state.added)
@@ -239,10 +248,10 @@ class SearchState:
     @property
     def leader(self) -> Training | None:
         """The running trial whose last value is better than that of every complete one, if there is one."""
-        leader, best = None, self.best.score if self.best else None
+        leader, best = None, self.best.standing if self.best else None
         for each in self.running.values():
             score = each.score
-            if each.replicate is not None or score is None or not math.isfinite(score):
+            if each.replicate is not None or each.is_rerun or score is None or not math.isfinite(score):
                 continue
             if best is None or self.target.goal.better(score, best):
                 leader, best = each, score

@@ -35,6 +35,11 @@ class Training:
         return self.told.replicate
 
     @property
+    def is_rerun(self) -> bool:
+        """Whether it is a trial's configuration on a further seed."""
+        return self.told.rerun is not None
+
+    @property
     def params(self) -> Params:
         """The newest parameters."""
         return self.told.params
@@ -65,6 +70,17 @@ class Training:
         return self.told.last[1] if self.outcome is None else self.told.value
 
     @property
+    def by_seed(self) -> tuple[float, ...]:
+        """The objective on each seed, of a trial that was trained on several."""
+        return tuple(self.told.by_seed.values()) if self.told.further else ()
+
+    @property
+    def standing(self) -> float | None:
+        """What it is ranked by: the objective, or its mean over seeds; None for what is no candidate."""
+        out = self.outcome is not Outcome.COMPLETE or self.is_rerun or self.told.fallen is not None
+        return None if out else self.told.mean
+
+    @property
     def seconds(self) -> float:
         """Seconds of training, by the last event that has them."""
         return self.told.seconds
@@ -72,6 +88,8 @@ class Training:
     @property
     def title(self) -> str:
         """The run's name in a sentence."""
+        if self.is_rerun:
+            return f"trial {self.number}, seed {self.told.rerun}"
         if self.replicate is None:
             return f"trial {self.number}"
         return replicate_title(self.number, self.replicate, self.told.fold)
@@ -80,11 +98,13 @@ class Training:
 class Tally:
     """The trials of a search, or the replicates of its confirmation. An event costs the same however many there are.
 
-    `goal` is the direction of the objective. A training that `take` or `drop` is called for has changed.
+    `goal` is the direction of the objective; a race over seeds gives a trial up to `most_seeds`. A training that `take`
+    or `drop` is called for has changed.
     """
 
-    def __init__(self, goal: Goal) -> None:
+    def __init__(self, goal: Goal, *, most_seeds: int = 0) -> None:
         self._goal = goal
+        self._most_seeds = most_seeds
         self._begun: dict[str, Training] = {}
         self._unfinished: dict[str, Training] = {}
         self._ended: dict[str, tuple[Outcome, float]] = {}
@@ -151,16 +171,27 @@ class Tally:
         self._counts[outcome] -= 1
         self._seconds -= seconds
         if self._best is not None and self._best.run == run:
-            self._best = None
-            for each in self._ended:
-                if self._better(self._begun[each], self._best):
-                    self._best = self._begun[each]
+            self._find_best()
+
+    def rank_again(self, run: str) -> None:
+        """Take note that what a trial is ranked by has changed."""
+        if run in self._ended:
+            self._find_best()
+
+    def _find_best(self) -> None:
+        self._best = None
+        for each in self._ended:
+            if self._better(self._begun[each], self._best):
+                self._best = self._begun[each]
 
     def _better(self, training: Training, than: Training | None) -> bool:
-        """Check whether a training is the best so far."""
-        score = training.score
-        if training.outcome is not Outcome.COMPLETE or score is None or not math.isfinite(score):
+        """Check whether a training is the best so far; where seeds are raced, those with all of them come first."""
+        score = training.standing
+        if score is None or not math.isfinite(score):
             return False
-        if than is None or than.score is None:
+        if than is None or than.standing is None:
             return True
-        return self._goal.better(score, than.score) or (score == than.score and training.number < than.number)
+        full, other = (len(each.by_seed) >= self._most_seeds for each in (training, than))
+        if full != other:
+            return full
+        return self._goal.better(score, than.standing) or (score == than.standing and training.number < than.number)

@@ -42,15 +42,15 @@ def _begins_as_rapidstorm(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             return file.read(len(_RAPIDSTORM)) == _RAPIDSTORM.encode()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
+    except OSError:
+        return False
 
 
 def read_foreign(path: Path, *, pixel: float, first_frame: int) -> dict[str, Floats] | None:
     """Return the columns frame, x, y, and z and photons where there are any, in nm; None of other tables.
 
     Raises:
-        DataError: It cannot be read, lacks a column, or counts frames otherwise than `first_frame`.
+        DataError: It is damaged, lacks a column, or counts frames otherwise than `first_frame`.
     """
     if path.suffix.lower() in PICASSO:
         found, tool = _picasso(path, pixel), "Picasso"

@@ -108,7 +108,7 @@ def _matrix(
     what = "a lead field"
     if electrodes is not None:
         said = given[1] if given is not None else "its names or data.lead_field.electrodes"
-        what += f" of {electrodes} electrodes (so many by {said})"
+        what += f" of {electrodes} electrodes (their number is from {said})"
     name, found = pick_array(
         arrays, variable=variable, usual=_MATRICES, fits=fits, what=what, setting="data.lead_field.variable"
     )

@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 
 from hpsearch.data.emitter_tables import EmitterTable, Origin, misfits, read_emitters
 from hpsearch.data.movies import CONTEXT, Movie, check_pixel, open_movie
+from hpsearch.data.table_places import place_objection
 from hpsearch.errors import DataError
 from hpsearch.settings import FILE, Settings
 
@@ -144,7 +145,18 @@ def movie_objections(settings: MovieSettings, *, pixel: float, tile: int) -> dic
         except DataError as error:
             found[part] = str(error)
     try:
-        _table(settings, movie, pixel=pixel)
+        check_places(settings, movie, pixel=pixel)
     except DataError as error:
         found["emitters"] = str(error)
     return found
+
+
+def check_places(settings: MovieSettings, movie: Movie, *, pixel: float) -> None:
+    """Refuse a table whose molecules are not where the movie is bright, see `table_places.py`.
+
+    Raises:
+        DataError: It is one, or cannot be read.
+    """
+    table = _table(settings, movie, pixel=pixel)
+    if told := place_objection(movie, table, first_frame=settings.first_frame):
+        raise DataError(f"{settings.emitters} does not fit {movie.described}: {told}")

@@ -13,10 +13,11 @@ from hpsearch.diagnosis.log import examine_log
 from hpsearch.diagnosis.machine import examine_machine, facts
 from hpsearch.errors import ExperimentError, HpsearchError
 from hpsearch.experiment.activity import in_use, locked
-from hpsearch.experiment.layout import EXPERIMENTS, LOG, RESOLVED, STUDY, is_experiment, is_study, root_of
+from hpsearch.experiment.layout import EXPERIMENTS, LOG, RESOLVED, STUDY, TRACKING, is_experiment, is_study, root_of
 from hpsearch.experiment.studies import read_result, read_study_file
+from hpsearch.tracking.entries import MirrorState, load_state
 from hpsearch.tracking.mlflow.agreement import disagreements, is_mirrored_beside, mirror_anew
-from hpsearch.tracking.mlflow.database import Shape, put_aside, shape_of
+from hpsearch.tracking.mlflow.database import Shape, is_consistent, put_aside, shape_of
 from hpsearch.tracking.mlflow.store import DATABASE
 
 _NAMED = 5
@@ -106,10 +107,14 @@ def _store(root: Path) -> Iterator[Finding]:
             f"it cannot be read now: {error}", str(path), "MLflow's store may be in use", "try again later", note=True
         )
         return
+    if shape is Shape.WHOLE and not is_consistent(path):
+        shape = Shape.DAMAGED
     if shape in (Shape.HALF_MADE, Shape.DAMAGED):
         damaged = shape is Shape.DAMAGED
         yield Finding(
-            "it is no database" if damaged else "a process was killed while it made or migrated the tables",
+            "it is no database, or parts of it are damaged"
+            if damaged
+            else "a process was killed while it made or migrated the tables",
             str(path),
             "neither `hpsearch sync` nor `hpsearch ui` can open it; the folders have everything that it mirrored",
             "--repair puts it aside, and writes a new one from the folders",
@@ -130,6 +135,16 @@ def _anew(path: Path, why: str) -> str:
 def _agreement(folder: Path) -> Iterator[Finding]:
     """Yield where MLflow says something else than the log."""
     if is_study(folder) or not is_experiment(folder):
+        return
+    if (folder / TRACKING).exists() and load_state(folder / TRACKING) == MirrorState():
+        yield Finding(
+            "it cannot be read",
+            str(folder / TRACKING),
+            "how far MLflow has everything is not known, nor the address of a server that has it",
+            "--repair compares all of it with the store beside the experiments; for a server, "
+            "`hpsearch sync --tracking-uri`",
+            mend=partial(_mirrored, folder),
+        )
         return
     try:
         said = list(disagreements(folder))

@@ -2,16 +2,17 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from hpsearch.data.fingerprint import PACKAGE, Fingerprint, hash_file
 from hpsearch.diagnosis.findings import Finding, aside, put_aside
-from hpsearch.diagnosis.log import ReadLog, damaged_file
+from hpsearch.diagnosis.log import ReadLog, damaged_file, examine_curve
 from hpsearch.errors import ExperimentError, HpsearchError
-from hpsearch.experiment.checksums import unsealed
-from hpsearch.experiment.files import copy_atomically, read_json
+from hpsearch.experiment.checksums import checksum_of, unsealed
+from hpsearch.experiment.files import copy_atomically, read_json, read_lines
 from hpsearch.experiment.layout import (
     BEST,
     CHECKPOINT,
@@ -84,21 +85,25 @@ def _special(folder: Path) -> Iterator[Finding]:
 
 
 def _settings(folder: Path) -> Iterator[Finding]:
+    resolved: dict[str, Any] = {}
     try:
-        read_resolved(folder)
-    except HpsearchError as error:
+        resolved = unsealed(read_resolved(folder))
+    except (HpsearchError, ValueError) as error:
         copy = mirrored_copy(folder, "", RESOLVED)
+        copy = copy if copy is not None and _is_whole(copy) else None
         yield Finding(
-            str(error),
+            f"a setting was changed: {error}" if isinstance(error, ValueError) else str(error),
             str(folder / RESOLVED),
-            "the experiment cannot be shown, compared or gone on with",
+            "the experiment cannot be shown, compared or gone on with as it was",
             "--repair takes the copy that MLflow's store has" if copy else "take it from a backup",
             mend=partial(_restore, folder / RESOLVED, copy) if copy else None,
         )
-    if is_experiment(folder) and not (folder / SPACE).is_file():
+    missing = not (folder / SPACE).is_file()
+    if is_experiment(folder) and (missing or not _is_given(folder / SPACE, resolved)):
         copy = mirrored_copy(folder, "", SPACE)
+        copy = copy if copy is not None and _is_given(copy, resolved) else None
         yield Finding(
-            "the space file as it was given is missing",
+            "the space file as it was given is missing" if missing else "it is not the space file as it was given",
             str(folder / SPACE),
             "the search cannot tell what has changed in a space file when it goes on; results do not depend on it",
             "--repair takes the copy that MLflow's store has" if copy else "run the search again from its space file",
@@ -113,6 +118,20 @@ def _settings(folder: Path) -> Iterator[Finding]:
             "it cannot be told whether the data are those of the search, so the search does not go on",
             "take it from a backup; if you know that the data are the same, remove it, and they are noted anew",
         )
+
+
+def _is_given(space: Path, resolved: Mapping[str, Any]) -> bool:
+    """Whether a copy of the space file has the checksum that was noted of it, if one was."""
+    noted = resolved.get("space_file_crc")
+    return noted is None or checksum_of(space) == noted
+
+
+def _is_whole(document: Path) -> bool:
+    try:
+        unsealed(read_json(document))
+    except (ValueError, AttributeError):
+        return False
+    return True
 
 
 def _restore(path: Path, copy: Path) -> str:
@@ -134,12 +153,38 @@ def _run(folder: Path, run: RunState, *, running: bool, ours: bool) -> Iterator[
     yield from _config(folder, run)
     for name in _LINES:
         yield from damaged_file(home / name, torn=not running)
-    if (running and run.outcome is None) or not ours or (home / PRINTED).exists():
-        return  # its weights are in the making, or in a format of their own
+    if running and run.outcome is None:
+        return  # its files are in the making
+    yield from examine_curve(folder, run)
+    if (home / PRINTED).exists():
+        yield from _own_checkpoint(home)
+    if not ours or (home / PRINTED).exists():
+        return  # its weights are in a format of their own
+    if run.outcome is Outcome.COMPLETE and (home / CHECKPOINT).exists() and not any(home.glob(f"{BEST}*")):
+        yield Finding(
+            "the weights of its best step are gone",
+            str(home / BEST),
+            "its value is in the log and counts",
+            "take them from a backup; `hpsearch train` trains this configuration again",
+        )
     named = (home / name for name in (CHECKPOINT, PREVIOUS, BEST, PREVIOUS_BEST))
     for path in sorted({*named, *home.glob(NUMBERED)}):
         if path.exists():
             yield from _weights(path, run)
+
+
+def _own_checkpoint(home: Path) -> Iterator[Finding]:
+    """Yield a function's checkpoint that is none of those which it reported with."""
+    noted = {row["checkpoint"] for row, _ in read_lines(home / PRINTED) if "checkpoint" in row}
+    for path in (home / CHECKPOINT, home / PREVIOUS):
+        if noted and path.is_file() and checksum_of(path) not in noted:
+            yield Finding(
+                "its checksum does not fit",
+                str(path),
+                "a training that goes on passes it over, for the one before it if that is whole",
+                "--repair puts it aside",
+                mend=partial(_aside, path),
+            )
 
 
 def _lost_folder(home: Path, run: RunState) -> Finding:

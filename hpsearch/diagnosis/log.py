@@ -10,12 +10,14 @@ from itertools import pairwise
 from pathlib import Path
 
 from hpsearch.diagnosis.findings import Finding, aside
+from hpsearch.errors import HpsearchError
 from hpsearch.experiment.events import AskEvent, BeginEvent, Event, OutcomeEvent
-from hpsearch.experiment.files import LinesRead, copy_atomically, read_lines, write_atomically
-from hpsearch.experiment.layout import LOG
+from hpsearch.experiment.files import LinesRead, copy_atomically, json_line, read_lines, write_atomically
+from hpsearch.experiment.layout import CONFIG, LOG, METRICS, RunKind, run_kind
 from hpsearch.experiment.log import read_past
-from hpsearch.experiment.state import ExperimentState
-from hpsearch.running.mending import write_log_again
+from hpsearch.experiment.reading import read_resolved
+from hpsearch.experiment.state import ExperimentState, RunState
+from hpsearch.running.mending import write_ask_again, write_log_again
 
 _JUMP = 1.0
 """Seconds by which the clock may go back from one event to the next."""
@@ -52,7 +54,32 @@ def examine_log(folder: Path, *, running: bool) -> ReadLog:
         )
         for number, why in [*odd.items()][:_NAMED]
     ]
-    return ReadLog(past.state, (*wrong, *_order(path, past.events)), len(past.events))
+    asked = () if running else _unasked(path, past.state)
+    return ReadLog(past.state, (*wrong, *asked, *_order(path, past.events)), len(past.events))
+
+
+def _unasked(path: Path, state: ExperimentState) -> Iterator[Finding]:
+    """Yield the trials whose asking is lost, and with it all that the log tells of them."""
+    for run in sorted(run for run in state.orphans if run_kind(run) is RunKind.TRIAL):
+        if (path.parent / run / CONFIG).is_file():
+            yield Finding(
+                f"no line asks for {run}, of which others tell",
+                str(path),
+                "its reports and its outcome are left out, and the trial does not count",
+                f"--repair writes that line again from the trial's {CONFIG}",
+                mend=partial(_asked_again, path, run),
+            )
+
+
+def _asked_again(path: Path, run: str) -> str:
+    kept = aside(path, "unasked")
+    copy_atomically(path, kept)
+    try:
+        write_ask_again(path.parent, run)
+    except HpsearchError:
+        kept.unlink()
+        raise
+    return f"written again, and {run} counts; the file as it was is {kept.name}"
 
 
 def _gone(path: Path, trials: Collection[str]) -> Iterator[Finding]:
@@ -156,6 +183,35 @@ def _without_repetitions(path: Path) -> bytes:
     repeated = {*_twice(path)}
     with path.open("rb") as file:
         return b"".join(line for number, line in enumerate(file, start=1) if number not in repeated)
+
+
+def examine_curve(folder: Path, run: RunState) -> Iterator[Finding]:
+    """Yield what the log was told of a run and its metrics file does not have."""
+    path = folder / run.run / METRICS
+    known = {row.get("step") for row, _ in read_lines(path)}
+    if lost := [step for step in run.history if step not in known]:
+        yield Finding(
+            f"{len(lost)} of {len(run.history)} evaluations are not in it",
+            str(path),
+            "what was measured there is lost, but for the objective, which the log has; values do not depend on it",
+            "take it from a backup; --repair writes the objective of these steps from the log",
+            mend=partial(_curve_again, folder, run),
+        )
+
+
+def _curve_again(folder: Path, run: RunState) -> str:
+    """Write the steps that a metrics file has lost, with what the log knows of them."""
+    path = folder / run.run / METRICS
+    metric = read_resolved(folder)["space"]["objective"]["metric"]
+    rows = {row["step"]: row for row, _ in read_lines(path) if "step" in row}
+    lost = [step for step in run.history if step not in rows]
+    kept = aside(path)
+    if path.exists():
+        copy_atomically(path, kept)
+    rows |= {step: {"step": step, metric: run.history[step]} for step in lost}
+    write_atomically(path, b"".join(json_line(rows[step]) for step in sorted(rows)))
+    was = f"; the file as it was is {kept.name}" if kept.exists() else ""
+    return f"the objective of {len(lost)} steps is written from the log{was}"
 
 
 def _order(path: Path, events: list[Event]) -> Iterator[Finding]:

@@ -44,7 +44,7 @@ class SessionEvent(_Event):
 
     version: Any = None
     host: Any = None
-    given: Any = None
+    given: Any = field(default=None, metadata={OMITTED: None})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +59,14 @@ class AskEvent(_Event):
     """A configuration was decided on.
 
     `rejected` counts the sampler's answers before this one that the space forbids. `start` is the entry of the space's
-    list that it begins with, or None. `fold` is what a replicate or a baseline is tested on, if that is a fold: the
-    fields `folds`, `repeat` and `fold` in the file.
+    list that it begins with, or None. A `rerun` trains the trial of this number on a further seed, from 1 on. `fold` is
+    what a replicate or a baseline is tested on, if that is a fold: the fields `folds`, `repeat` and `fold` in the file.
     """
 
     run: str
     number: int
     replicate: int | None = field(default=None, metadata={OMITTED: None})
+    rerun: int | None = field(default=None, metadata={OMITTED: None})
     fold: Fold | None = field(default=None, metadata={OMITTED: None})
     params: Params
     seed: int
@@ -285,6 +286,17 @@ class MomentNotice:
 
 Notice = PauseNotice | InterruptNotice | TextNotice | HealthNotice | MomentNotice
 """What observers are shown besides the events of the log."""
+
+
+def runs_of(event: Event) -> tuple[str, ...]:
+    """Return the runs that must be known before an event."""
+    if isinstance(event, ExploitEvent):
+        return event.run, event.donor
+    if isinstance(event, BeginEvent | ReportEvent | LostEvent | OutcomeEvent | DropEvent | AdoptEvent):
+        return (event.run,)
+    if isinstance(event, StopEvent | NoteEvent) and event.run is not None:
+        return (event.run,)
+    return ()
 
 
 KINDS: Final[Mapping[str, type[Event]]] = {

@@ -19,13 +19,15 @@ experiments/<name>/
                       rate_decisions.jsonl under the schedules plateau and adaptive
                       of a program (family: command): settings.json; printed.jsonl, the metrics that it told, line by
                       line; printed.part, output that was not read yet
+  race/0007/seed-001/         the same for a trial's configuration on a further seed of the search
   code/train.py       the user's function, where it came from a notebook or a script
   origin.json         only of a final training: whose winner it trains, how that was chosen, the command
   confirm/0007/seed-002/      the same for a replicate on a fresh seed
   confirm/0007/repeat-0-fold-3-of-5/      and for one that is tested on fold 3 (of 0 to 4) of the first division in five
                       by_example.parquet: its test scores by example, see by_example.py
   confirm/baselines/          config.json: with which settings the classical methods were scored; in it a folder
-                              repeat-0-fold-3-of-5/ with the same for each fold
+                              repeat-0-fold-3-of-5/ with the same for each fold, and one for each method with its
+                              by_example.parquet
 experiments/<study>/
   study.json          the plan of a study and its history, see studies/history.py; study.lock: held meanwhile
   result.json         its answer, when there is one; tracking.json, tracking.lock as in an experiment
@@ -134,9 +136,10 @@ def _folded(name: str) -> str:
 
 
 class RunKind(StrEnum):
-    """What a run is: a trial of the search, a replicate of a winner, or a classical method."""
+    """What a run is: a trial of the search, one on a further seed, a winner's replicate, or a classical method."""
 
     TRIAL = "trial"
+    RERUN = "rerun"
     REPLICATE = "replicate"
     BASELINE = "baseline"
 
@@ -145,6 +148,8 @@ def run_kind(run: str) -> RunKind:
     """Tell from its name what a run is."""
     if run.startswith(_TRIALS):
         return RunKind.TRIAL
+    if run.startswith(_RACE):
+        return RunKind.RERUN
     return RunKind.BASELINE if f"{run}/".startswith(f"{BASELINES_RUN}/") else RunKind.REPLICATE
 
 
@@ -158,13 +163,35 @@ def trial_number(run: str) -> int:
     return int(run.removeprefix(_TRIALS))
 
 
+def rerun_run(number: int, seed: int) -> str:
+    """Return the run name of trial `number` on a further seed, by the seed's number, from 1."""
+    return f"{_RACE}{number:04d}/seed-{seed:03d}"
+
+
+def raced_trial(run: str) -> str | None:
+    """Return the run of the trial whose configuration a rerun has; None for runs of other kinds."""
+    return f"{_TRIALS}{run.split('/')[1]}" if run.startswith(_RACE) else None
+
+
 def replicate_run(number: int, replicate: int | Fold) -> str:
     """Return the run name of a replicate of trial `number`, on a fresh seed or on a fold."""
     name = fold_name(replicate) if isinstance(replicate, Fold) else f"seed-{replicate:03d}"
     return f"{_CONFIRM}{number:04d}/{name}"
 
 
-_TRIALS, _CONFIRM = "trials/", "confirm/"
+def run_called(
+    kind: RunKind, number: int, *, replicate: int | None = None, fold: Fold | None = None, rerun: int | None = None
+) -> str | None:
+    """Return what a run of these numbers is called; None if a number is missing."""
+    if kind is RunKind.TRIAL:
+        return trial_run(number)
+    if kind is RunKind.RERUN:
+        return None if rerun is None else rerun_run(number, rerun)
+    which = replicate if fold is None else fold
+    return None if which is None else replicate_run(number, which)
+
+
+_TRIALS, _RACE, _CONFIRM = "trials/", "race/", "confirm/"
 BASELINES_RUN = f"{_CONFIRM}baselines"
 """Below it each of the family's classical methods is a run of its own, such as `confirm/baselines/sloreta`; those on a
 fold are one folder further down."""

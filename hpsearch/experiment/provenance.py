@@ -16,6 +16,7 @@ from hpsearch.records import RunRecord
 
 _PACKAGES = ("hpsearch", "torch", "optuna", "mlflow", "numpy", "scipy", "pandas", "pydantic")
 _SECTION = "data."
+_NVIDIA = Path("/proc/driver/nvidia/gpus")
 
 
 def versions() -> dict[str, str]:
@@ -49,8 +50,43 @@ def git_state(folder: Path, *, own: bool = True) -> dict[str, Any] | None:
 
 
 def machine() -> dict[str, Any]:
-    """Return the machine's name, system and cores."""
-    return {"host": platform.node(), "system": platform.platform(), "cores": os.cpu_count()}
+    """Return the machine's name, system and cores, and where it tells them its processor, memory and NVIDIA GPUs."""
+    found = {"host": platform.node(), "system": platform.platform(), "cores": os.cpu_count()}
+    told = {"processor": _processor(), "memory": _memory(), "gpus": gpus_of(_NVIDIA)}
+    return found | {name: value for name, value in told.items() if value}
+
+
+def _processor() -> str:
+    for line in _text(Path("/proc/cpuinfo")).splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            return value.strip()
+    return platform.processor()
+
+
+def _memory() -> int:
+    """Return the bytes of memory, or 0 where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):  # other systems have other names
+        return 0
+
+
+def gpus_of(driver: Path) -> list[str]:
+    """Return the models of the NVIDIA GPUs, as their driver names them; of others nothing is known without torch."""
+    try:
+        found = sorted(driver.glob("*/information"))
+    except OSError:
+        return []
+    lines = (line.partition(":") for each in found for line in _text(each).splitlines())
+    return [value.strip() for name, _, value in lines if name.strip() == "Model"]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def data_settings(folder: Path, runs: Sequence[RunRecord], space: Mapping[str, Any]) -> dict[str, Any]:

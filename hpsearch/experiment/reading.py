@@ -28,7 +28,7 @@ from hpsearch.experiment.layout import (
 )
 from hpsearch.experiment.log import damage, read_past
 from hpsearch.experiment.state import ExperimentState, RunState
-from hpsearch.records import BaselineRecord, Evidence, ExperimentRecord, Fold, Goal, Monitor, RunRecord
+from hpsearch.records import BaselineRecord, Evidence, ExperimentRecord, Fold, Goal, Monitor, Outcome, RunRecord
 
 _NO_FOLD = Fold(0, 0, 0)
 
@@ -177,20 +177,29 @@ def _experiment(
         last=state.latest,
         closing=state.closing,
         added=len(state.added),
+        most_seeds=most_seeds(space),
+        reruns=sum(1 for _ in state.of_kind(RunKind.RERUN)),
         paused=state.paused,
         notes=state.notes,
     )
 
 
+def most_seeds(space: Mapping[str, Any]) -> int:
+    """Return on how many seeds a search trains a configuration at most, by its resolved space; 0 without a race."""
+    most = _within(space, "search.seeds.race.most")
+    return most if type(most) is int else 0
+
+
 def _record(run: RunState) -> RunRecord:
+    outcome, reason = _ending(run)
     return RunRecord(
         run=run.run,
         number=run.number,
         params=run.params,
         seed=run.seed,
-        outcome=run.outcome,
-        reason=run.reason,
-        value=run.value,
+        outcome=outcome,
+        reason=reason,
+        value=run.mean,
         step=run.step,
         seconds=run.seconds,
         attempts=run.attempts,
@@ -203,7 +212,16 @@ def _record(run: RunState) -> RunRecord:
         changes=run.changes,
         data=run.data,
         notes=run.notes,
+        by_seed=tuple(value for _, value in sorted(run.by_seed.items())) if run.further else (),
     )
+
+
+def _ending(run: RunState) -> tuple[Outcome | None, str | None]:
+    """Return how a run ended and why; a trial that came to nothing on a further seed ended as it did there."""
+    if run.fallen is None:
+        return run.outcome, run.reason
+    outcome = run.fallen.outcome if run.fallen.outcome is not Outcome.COMPLETE else Outcome.DIVERGED
+    return outcome, f"on seed {run.fallen.rerun}: {run.fallen.reason or 'its value is not finite'}"
 
 
 def _baseline(run: RunState) -> BaselineRecord:

@@ -1,5 +1,6 @@
 """The one fold from the events of a log to the state of its experiment and of each run."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -26,8 +27,9 @@ from hpsearch.experiment.events import (
     SessionEvent,
     StopEvent,
     UnknownEvent,
+    runs_of,
 )
-from hpsearch.experiment.layout import RunKind, replicate_run, run_kind, trial_run
+from hpsearch.experiment.layout import RunKind, run_called, run_kind, trial_run
 from hpsearch.records import Change, Fold, Metrics, Note, Outcome, Params
 
 KILLED, TIME_IS_UP = "killed", "finished: time is up"
@@ -53,6 +55,10 @@ class RunState:
     seed: int = 0
     replicate: int | None = None
     fold: Fold | None = None
+    rerun: int | None = None
+    further: dict[int, float] = field(default_factory=dict)
+    fallen: "RunState | None" = None
+    """Of a trial its values on further seeds, by `rerun` there, and the first rerun that came to none: it is out."""
     attempts: int = 0
     asker: str | None = None
     """The program that has its newest attempt, if it was asked for by one; see askers.py."""
@@ -94,6 +100,16 @@ class RunState:
     def last(self) -> tuple[int | None, float | None]:
         """The last step and the metric there, or two times None."""
         return next(reversed(self.history.items()), (None, None))
+
+    @property
+    def by_seed(self) -> dict[int, float]:
+        """The value on each seed, by its number; empty without a value."""
+        return {} if self.value is None else {0: self.value, **self.further}
+
+    @property
+    def mean(self) -> float | None:
+        """The mean of its values over its seeds."""
+        return math.fsum(self.by_seed.values()) / len(self.by_seed) if self.further else self.value
 
     def forget_curve(self) -> None:
         """Keep only the last step of the history."""
@@ -146,7 +162,7 @@ class ExperimentState:
                 return f"the run {event.run!r} has ended before it"
             if event.run in self.contested:
                 return f"the run {event.run!r} is asked for with other values before it"
-        for run in _runs_of(event):
+        for run in runs_of(event):
             known = self.runs.get(run)
             if (known is None or not known.asked) and run_kind(run) is not RunKind.BASELINE:
                 self.orphans.add(run)
@@ -170,7 +186,7 @@ class ExperimentState:
             self.started = event.time
         run = _FOLLOW[type(event)](self, event)
         kind = RunKind.TRIAL if run is None else run.kind
-        if kind is RunKind.TRIAL:
+        if kind in (RunKind.TRIAL, RunKind.RERUN):
             self.search_seconds += event.elapsed - self.elapsed
         else:
             self.confirm_seconds += event.elapsed - self.elapsed
@@ -240,7 +256,7 @@ class ExperimentState:
         run = self.runs[event.run] = RunState(event.run, run_kind(event.run), asked=True)
         run.notes = known.notes if known else ()
         run.number, run.first_params, run.params, run.seed = event.number, event.params, event.params, event.seed
-        run.replicate, run.fold = event.replicate, event.fold
+        run.replicate, run.fold, run.rerun = event.replicate, event.fold, event.rerun
         return run
 
     def _begin(self, event: BeginEvent) -> RunState:
@@ -276,6 +292,12 @@ class ExperimentState:
         run.scores, run.train_size, run.test_size = event.scores, event.train_size, event.test_size
         run.noted, run.data = event.data, event.data.get("source") or run.data or self.source
         run.ended_at = event.time
+        if run.kind is RunKind.RERUN and not run.mistake:
+            trial = self._run(trial_run(run.number))
+            if run.outcome is Outcome.COMPLETE and run.value is not None and math.isfinite(run.value):
+                trial.further = {**trial.further, run.rerun or 0: run.value}
+            else:
+                trial.fallen = trial.fallen or run
         return run
 
     def _drop(self, event: DropEvent) -> RunState:
@@ -339,27 +361,12 @@ _OF_A_TRAINING = BeginEvent | ReportEvent | ExploitEvent | LostEvent | OutcomeEv
 """What no run has once it has ended."""
 
 
-def _runs_of(event: Event) -> tuple[str, ...]:
-    """Return the runs that must be known before an event."""
-    if isinstance(event, ExploitEvent):
-        return event.run, event.donor
-    if isinstance(event, BeginEvent | ReportEvent | LostEvent | OutcomeEvent | DropEvent | AdoptEvent):
-        return (event.run,)
-    if isinstance(event, StopEvent | NoteEvent) and event.run is not None:
-        return (event.run,)
-    return ()
-
-
 def _misnamed(event: AskEvent) -> str | None:
     """Return what is wrong with the name of a run that is asked for: its folder follows from its numbers."""
     kind = run_kind(event.run)
     if kind is RunKind.BASELINE:
         return None
-    if kind is RunKind.TRIAL:
-        name = trial_run(event.number)
-    else:
-        replicate = event.replicate if event.fold is None else event.fold
-        name = "" if replicate is None else replicate_run(event.number, replicate)
+    name = run_called(kind, event.number, replicate=event.replicate, fold=event.fold, rerun=event.rerun)
     return None if event.run == name and event.number >= 0 else f"{event.run!r} is not what this run is called"
 
 

@@ -1,6 +1,7 @@
 """A study as its folder shows it: its plan, its arms with their outcomes, its result. See layout.py."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,24 @@ def _document(path: Path, *, newest: int) -> dict[str, Any]:
     return content
 
 
+def search_folder(arm: str, search: int) -> str:
+    """Return the folder, in that of its study, of an arm's experiment: of its first search, or of a later one.
+
+    No arm's name has an @.
+    """
+    return arm if search == 1 else f"{arm}@{search}"
+
+
+def searches_of(plan: Mapping[str, Any]) -> int:
+    """Return how often each arm is searched by a plan of study.json."""
+    return int(plan.get("replicates", {}).get("searches", 1))
+
+
 def arm_names(folder: Path) -> list[str]:
-    """Return the arms of a study that are searched, in the order of its plan, begun or not."""
-    arms: dict[str, Any] = read_study_file(folder)["latest"]["arms"]
-    return [name for name, arm in arms.items() if "baseline" not in arm]
+    """Return the folders of a study's searches, in the order of its plan, begun or not: arm by arm."""
+    plan = read_study_file(folder)["latest"]
+    arms = [name for name, arm in plan["arms"].items() if "baseline" not in arm]
+    return [search_folder(arm, number) for arm in arms for number in range(1, searches_of(plan) + 1)]
 
 
 def arm_folders(folder: Path) -> list[Path]:

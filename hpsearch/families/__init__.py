@@ -166,6 +166,10 @@ class Family(ABC, Generic[ConfigT]):
         return None
 
     def baselines(self, config: ConfigT, splits: "Splits", split: "Split") -> Mapping[str, Mapping[str, float]]:
-        """Return the scores of classical methods on a split, by method; names as in `Task.evaluate`."""
+        """Return the scores of classical methods on a split, by method; names as in `Task.evaluate`.
+
+        Scores that are `MethodScores` (`training/by_example.py`) are kept by test example, too: then a method without a
+        seed is compared over further data, in which it is no constant.
+        """
         del config, splits, split  # a family without classical methods has nothing to score
         return {}

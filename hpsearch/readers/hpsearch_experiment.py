@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.experiment.by_example import read_by_example, unread
-from hpsearch.experiment.layout import is_experiment
+from hpsearch.experiment.layout import baseline_run, baselines_run, is_experiment
 from hpsearch.experiment.reading import read_experiment, read_resolved, written_range
 from hpsearch.readers import Reading, Wanted, last_word
 from hpsearch.readers.naming import folders_above
@@ -57,7 +57,8 @@ def read(path: Path, wanted: Wanted) -> Reading:
     main = tested if any(tested in run.metrics for run in runs) else record.objective.metric
     above = folders_above(Path(record.folder))
     runs = [replace(run, place=above) for run in runs]
-    warnings = [*record.warnings, *unread(path / each.run for each in record.replicates)]
+    folders = (*(each.run for each in record.replicates), *map(_run_of, record.baselines))
+    warnings = [*record.warnings, *unread(path / run for run in folders)]
     return Reading(tuple(runs), _goals(runs, record.objective.metric, goal), main, tuple(warnings), (record,))
 
 
@@ -170,5 +171,10 @@ def _baselines(record: ExperimentRecord, place: _Place) -> Iterator[FinishedRun]
             deterministic=baseline.fold is None,
             source=record.folder,
             data=next((trial.data for trial in record.trials if trial.data), None),
+            by_example=read_by_example(Path(record.folder) / _run_of(baseline)),
             **place.keys(baseline),
         )
+
+
+def _run_of(baseline: BaselineRecord) -> str:
+    return baseline_run(baselines_run(baseline.fold), baseline.name)

@@ -35,11 +35,13 @@ from hpsearch.report.wording import (
     duration,
     no_sign,
     number,
+    over_seeds,
     plain,
     replicate_title,
     rule,
     short_names,
     shorten,
+    spread,
 )
 
 LONGEST_VALUE = 24
@@ -98,7 +100,8 @@ def _header(record: ExperimentRecord, unit: str) -> Iterator[Text]:
     yield Text(f"{one_line(objective.metric)}, {objective.goal}, {rule(record.at, unit)}")
     outcomes = _outcomes(record.trials)
     trials = "1 trial" if len(record.trials) == 1 else f"{len(record.trials)} trials"
-    left = max(0, (record.budget or 0) - len(record.trials) - record.dropped)
+    left = max(0, (record.budget or 0) - len(record.trials) - record.dropped - record.reruns)
+    trials += f" and {record.reruns} further seeds" if record.reruns else ""
     yield Text(
         f"{trials} in {duration(record.elapsed)}"
         + (f": {outcomes}" if outcomes else "")
@@ -134,6 +137,7 @@ def _trials(record: ExperimentRecord, limit: int, importance: Mapping[str, float
         Column("trial", [str(trial.number) for trial in shown]),
         Column("outcome", [_outcome(trial) for trial in shown], justify="left"),
         Column(one_line(record.objective.metric), [number(trial.value) for trial in shown]),
+        *_seeds(shown),
         Column(unit, [UNKNOWN if trial.step is None else str(trial.step) for trial in shown], rank=last),
         Column("time", [duration(trial.seconds) for trial in shown], rank=last + 1),
     ]
@@ -145,6 +149,16 @@ def _trials(record: ExperimentRecord, limit: int, importance: Mapping[str, float
     if any(reasons):
         columns.append(Column("reason", reasons, rank=_BEFORE_REASON, justify="left", flexible=True))
     return FittedTable(columns, noun="column")
+
+
+def _seeds(shown: Sequence[RunRecord]) -> list[Column]:
+    """Return the columns of a race over seeds: on how many each was trained, and how much its value varies."""
+    if not any(trial.by_seed for trial in shown):
+        return []
+    return [
+        Column("seeds", [str(len(trial.by_seed) or 1) for trial in shown]),
+        Column("sd", [number(spread(trial.by_seed)) for trial in shown]),
+    ]
 
 
 def _varying(trials: Sequence[RunRecord]) -> list[str]:
@@ -193,8 +207,8 @@ def _best(record: ExperimentRecord, unit: str) -> Iterator[RenderableType]:
     if best is None:
         yield Text("no trial is complete yet")
         return
-    value = number(best.value)
-    yield Text.assemble("best: ", (value, "bold green"), f", trial {best.number} at {unit} {best.step}")
+    where = f"{over_seeds(best.by_seed)}, trial {best.number} at {unit} {best.step}"
+    yield Text.assemble("best: ", (number(best.value), "bold green"), where)
     yield Padding(Text(assignments(best.params)), (0, 0, 0, 2))
 
 
@@ -297,6 +311,8 @@ def _fields(run: RunRecord, *names: str) -> dict[str, Any]:
 def _trial(trial: RunRecord) -> dict[str, Any]:
     shown = _fields(trial, "number", "outcome", "reason", "value", "step", "params", "seed", "seconds")
     changes = [{"step": change.step, "donor": change.donor, "params": change.params} for change in trial.changes]
+    if trial.by_seed:
+        shown |= {"by_seed": list(trial.by_seed), "sd": spread(trial.by_seed)}
     return {**shown, "changes": changes, "notes": [asdict(note) for note in trial.notes]}
 
 

@@ -11,7 +11,7 @@ from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.extras import Extra, require
 from hpsearch.records import ExperimentRecord, RunRecord
 from hpsearch.report.replicates import fold_fields
-from hpsearch.report.wording import plain
+from hpsearch.report.wording import plain, spread
 
 _TRIAL = ("number", "outcome", "reason", "value", "step", "seconds", "seed", "attempts")
 _REPLICATE = ("number", "replicate", "outcome", "reason", "value", "step", "seconds", "seed", "attempts")
@@ -21,8 +21,14 @@ _KINDS |= dict.fromkeys(_FOLD, "Int64")
 
 
 def trials_frame(record: ExperimentRecord) -> pd.DataFrame:
-    """Return a row for each trial; parameters are columns `params.<name>`, missing where it has none."""
+    """Return a row for each trial; parameters are columns `params.<name>`, missing where it has none.
+
+    Where seeds were raced, `seeds` says of how many the value is the mean, and `sd` their standard deviation.
+    """
     rows = [_row(trial, _TRIAL) | {f"params.{k}": v for k, v in trial.params.items()} for trial in record.trials]
+    if record.reruns:
+        for row, trial in zip(rows, record.trials, strict=True):
+            row |= {"seeds": len(trial.by_seed) or 1, "sd": spread(trial.by_seed)}
     return _frame(rows, _TRIAL)
 
 

@@ -1,8 +1,9 @@
 """Numbers, durations and parameter names as people read them. No text that comes out of here can break a line."""
 
 import json
+import statistics
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hpsearch.cleaning import one_line
@@ -88,6 +89,16 @@ def assignments(params: Mapping[str, Any], names: Mapping[str, str] | None = Non
 def score_list(scores: Mapping[str, float]) -> str:
     """Return `test/auc 0.91, test/loss 0.3`."""
     return ", ".join(f"{one_line(name)} {number(value)}" for name, value in scores.items())
+
+
+def over_seeds(values: Sequence[float]) -> str:
+    """Return ` (5 seeds, sd 0.012)`, to stand behind the mean of these values; nothing for one value or none."""
+    return f" ({len(values)} seeds, sd {number(spread(values))})" if len(values) > 1 else ""
+
+
+def spread(values: Sequence[float]) -> float | None:
+    """Return the standard deviation of a trial's values over seeds; None of one value or none."""
+    return statistics.stdev(values) if len(values) > 1 else None
 
 
 def replicate_title(number: int, replicate: int | None, fold: Fold | None) -> str:

@@ -22,10 +22,11 @@ def folds_of(confirm: Confirm) -> list[Fold]:
     return [Fold(folds, repeat, fold) for repeat in range(confirm.repeats) for fold in range(folds)]
 
 
-def seeds_of(confirm: Confirm, experiment_seed: int) -> list[Seeds]:
+def seeds_of(confirm: Confirm, experiment_seed: int, split_seed: int | None = None) -> list[Seeds]:
     """Return the seeds of every replicate of a configuration, which are the same for all configurations."""
     if confirm.folds is None:
-        return [Seeds.for_replicate(experiment_seed, index) for index in range(confirm.count)]
+        indices = range(confirm.count)
+        return [Seeds.for_replicate(experiment_seed, index, split_seed=split_seed) for index in indices]
     return [Seeds.for_fold(experiment_seed, **asdict(fold)) for fold in folds_of(confirm)]
 
 
@@ -73,6 +74,7 @@ def jobs_of(
     *,
     folder: Path,
     experiment_seed: int,
+    split_seed: int | None = None,
     state: ExperimentState,
 ) -> list[Job]:
     """Return the jobs of the confirmation that are left to do in `folder`.
@@ -82,19 +84,21 @@ def jobs_of(
     """
     planned: Iterator[Job]
     if confirm.folds is None:
-        planned = _on_seeds(confirm, winners, folder, experiment_seed)
+        planned = _on_seeds(confirm, winners, folder, experiment_seed, split_seed)
     else:
         planned = _on_folds(confirm, winners, folder, experiment_seed)
     return [job for job in planned if not _is_done(job, state)]
 
 
-def _on_seeds(confirm: Confirm, winners: Sequence[RunRecord], folder: Path, seed: int) -> Iterator[Job]:
+def _on_seeds(
+    confirm: Confirm, winners: Sequence[RunRecord], folder: Path, seed: int, split_seed: int | None
+) -> Iterator[Job]:
     for winner in winners:
         trained = stored_job(folder, winner.run)
-        for index, seeds in enumerate(seeds_of(confirm, seed)):
+        for index, seeds in enumerate(seeds_of(confirm, seed, split_seed)):
             yield _replicate(trained, replicate_run(winner.number, index), seeds, index)
     if winners:
-        yield _baselines(stored_job(folder, winners[0].run), Seeds.for_replicate(seed, 0))
+        yield _baselines(stored_job(folder, winners[0].run), Seeds.for_replicate(seed, 0, split_seed=split_seed))
 
 
 def _on_folds(confirm: Confirm, winners: Sequence[RunRecord], folder: Path, seed: int) -> Iterator[Job]:

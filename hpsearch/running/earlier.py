@@ -6,6 +6,7 @@ kept, and with which parameters.
 
 import time
 import uuid
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic import BaseModel
 
 from hpsearch.errors import ExperimentError, HpsearchError
 from hpsearch.experiment.addresses import without_secrets
+from hpsearch.experiment.checksums import sealed
 from hpsearch.experiment.events import AdoptEvent, AskEvent, DropEvent, Event, ExploitEvent, OutcomeEvent
 from hpsearch.experiment.files import remove_leftovers, write_atomically, write_json
 from hpsearch.experiment.layout import (
@@ -245,6 +247,10 @@ def prepare_experiment(space: Space, folder: Path, find_earlier: Callable[[], Ea
         changed = [*changes_since(space, old), *changed_code(space, old)]
         if alien := [line for line in changed if line.startswith(("family", "objective"))]:
             raise ExperimentError(f"{folder} is a search of another kind ({'; '.join(alien)}); choose another --name")
+        raced = space.search.seeds is not None or "seeds" in old["space"].get("search", {})
+        if raced and (seeds := [line for line in changed if line.startswith("search.seed")]):
+            told = f"the trials of {folder} were trained for other seeds ({'; '.join(seeds)})"
+            raise ExperimentError(f"{told}, so that a race could not pair them; start another experiment with --name")
         if changed:
             if find_earlier is None:  # either of them refuses before anything is written
                 earlier_trials(space, folder, read_state(folder / LOG))
@@ -255,24 +261,23 @@ def prepare_experiment(space: Space, folder: Path, find_earlier: Callable[[], Ea
     elif _holds_something(folder):
         raise ExperimentError(f"{folder} exists and is no experiment; choose another --name")
     remove_leftovers(folder, SPACE, f"{Path(RESOLVED).stem}*", DATA)
-    write_json(
-        folder / RESOLVED,
-        {
-            "version": FORMAT_VERSION,
-            "id": identity,
-            "created": created,
-            "space": resolved,
-            "unit": step_unit(space),
-            **place_of_space(space.path, folder),
-            "seed": space.search.seed,
-            "versions": versions(),
-            "git": git_state(space.path.parent, own=is_own(space.path)),
-            **({} if code is None else {"code": code}),
-            "machine": machine(),
-        },
-    )
     storage = space.search.storage or SPACE
     text = space.text.replace(storage, without_secrets(storage))
+    content = {
+        "version": FORMAT_VERSION,
+        "id": identity,
+        "created": created,
+        "space": resolved,
+        "unit": step_unit(space),
+        **place_of_space(space.path, folder),
+        "seed": space.search.seed,
+        "versions": versions(),
+        "git": git_state(space.path.parent, own=is_own(space.path)),
+        **({} if code is None else {"code": code}),
+        "machine": machine(),
+        "space_file_crc": f"{zlib.crc32(text.encode()):08x}",
+    }
+    write_json(folder / RESOLVED, sealed(content))
     write_atomically(folder / SPACE, text)  # last: a folder with it alone would not be an experiment
     return changed
 

@@ -103,10 +103,10 @@ class FunctionObjective:
             places, named = self._function.signature.arguments(config, report)
             returned = self._function.function(*places, **named)
         except BaseException as error:
-            if not report.stopped:
+            if not report.stopped and not _ends_well(error):
                 self._explain(config, error)
                 raise
-            # it was told to stop: what it makes of that is no failure
+            # it was told to stop: what it makes of that is no failure, and neither is sys.exit(0)
         finally:
             attempts.end()
         if report.trouble is not None:
@@ -132,6 +132,11 @@ class FunctionObjective:
         if kept:
             attempts.note(Measured(None, kept))
             attempts.tell(Measured(None, kept))
+
+
+def _ends_well(error: BaseException) -> bool:
+    """Return whether an exception is `sys.exit()` or `sys.exit(0)`, which a program ends well with."""
+    return isinstance(error, SystemExit) and error.code in (None, 0)
 
 
 def _completed(metrics: dict[str, float], step: float | None, attempts: Attempts) -> dict[str, float]:

@@ -8,14 +8,15 @@ Of a log that is lost the folders of the trials have what was asked for and what
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import ExperimentError, HpsearchError
 from hpsearch.experiment.codec import encode
 from hpsearch.experiment.events import AskEvent, BeginEvent, Event, ReportEvent, SessionEvent
-from hpsearch.experiment.files import decode_number, json_line, read_lines, write_atomically
-from hpsearch.experiment.layout import CONFIG, LOG, METRICS, RunKind, is_experiment, trial_run
+from hpsearch.experiment.files import LinesRead, decode_number, json_line, read_lines, write_atomically
+from hpsearch.experiment.layout import CONFIG, LOG, METRICS, RunKind, is_experiment, rerun_run, trial_run
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.experiment.state import ExperimentState, RunState
 from hpsearch.jobs import Job
@@ -32,8 +33,15 @@ _NAMED = 3
 def trial_job(space: Space, number: int, params: Params) -> Job:
     """Return the job of a trial: everything follows from its number and its parameters."""
     config = space.config(params).model_dump(mode="json")
-    seeds = Seeds.for_trial(space.search.seed, number).model_dump()
+    of, which = (Seeds.for_trial, number) if space.search.seeds is None else (Seeds.for_race, 0)
+    seeds = of(space.search.seed, which, split_seed=space.search.split_seed).model_dump()
     return Job(run=trial_run(number), number=number, params=params, config=config, seeds=seeds)
+
+
+def rerun_job(space: Space, number: int, params: Params, seed: int) -> Job:
+    """Return the job of a trial's configuration on a further seed, by the seed's number."""
+    seeds = Seeds.for_race(space.search.seed, seed, split_seed=space.search.split_seed).model_dump()
+    return replace(trial_job(space, number, params), run=rerun_run(number, seed), seeds=seeds, rerun=seed)
 
 
 def mend_configs(folder: Path, state: ExperimentState) -> list[str]:
@@ -113,6 +121,36 @@ def write_log_again(folder: Path) -> str:
         f"written again from {len(jobs)} trials with {reports} reports; their outcomes are found out when "
         f"`hpsearch run` takes them up from their checkpoints{more}"
     )
+
+
+def write_ask_again(folder: Path, run: str) -> None:
+    """Write the lost line that asks for a trial before the first that tells of it, from the trial's configuration.
+
+    How many proposals the space forbade before it is not known.
+
+    Raises:
+        ExperimentError: Its configuration is damaged, or the trial went on as a copy of another.
+        FileNotFoundError: It has none.
+    """
+    job = stored_job(folder, run)
+    if job.changes:
+        raise ExperimentError(f"{run} went on as a copy of another, and only the log knew when")
+    lines = (folder / LOG).read_bytes().splitlines(keepends=True)
+    read = LinesRead()
+    rows = ((read.number, row) for row, _ in read_lines(folder / LOG, read=read))
+    known = dict(rows)
+    first = min((number for number, row in known.items() if row.get("run") == run), default=len(lines) + 1)
+    near = known.get(first, {})
+    event = AskEvent(
+        run=run,
+        number=job.number,
+        params=dict(job.params),
+        seed=job.seeds["initialisation"],
+        time=_number(near.get("time")) or 0.0,
+        elapsed=_number(near.get("elapsed")) or 0.0,
+    )
+    lines.insert(first - 1, json_line(encode(event)))
+    write_atomically(folder / LOG, b"".join(lines))
 
 
 def _objective(folder: Path) -> Objective:

@@ -15,7 +15,7 @@ from hpsearch.errors import HpsearchError
 from hpsearch.experiment.artifacts import write_heat_map
 from hpsearch.experiment.by_example import write_by_example
 from hpsearch.experiment.files import no_room, write_json
-from hpsearch.experiment.layout import BEST, UNREAD
+from hpsearch.experiment.layout import BEST, UNREAD, baseline_run
 from hpsearch.families.data_watch import DataWatch
 from hpsearch.families.loading import load_family
 from hpsearch.jobs import BaselinesScored, Completed, Job, JobKind, JobResult, Paused, Report, Reporter, stopped
@@ -25,13 +25,14 @@ from hpsearch.records import Decision, Goal, Metrics, Monitor, metric_numbers
 from hpsearch.running.job_data import JobData, load_alone, sizes_of
 from hpsearch.running.telling import TOLD_EVERY, PreparationStoppedError, Teller
 from hpsearch.seeds import Seeds
+from hpsearch.training.by_example import ByExample, MethodScores
 from hpsearch.training.checkpoint import load_weights
 from hpsearch.training.devices import resolve_device
 from hpsearch.training.generations import newest
 from hpsearch.training.loop import fit
 from hpsearch.training.progress import Evaluation, FitResult, Tell
 from hpsearch.training.scoring import evaluate_split, examine_split
-from hpsearch.training.task import Splits, Task
+from hpsearch.training.task import Dataset, Splits, Task, clusters_of
 from hpsearch.training.team import ALONE, Team, joined
 from hpsearch.workers.job_runner import resolve
 
@@ -133,7 +134,8 @@ class FamilyObjective:
             if not team.leads:
                 return BaselinesScored()
             with teller.preparing(stops=False):
-                found, data = self._baselines(configs[0], splits), self._data.noted(splits, "train", "val", "test")
+                found = self._baselines(job, configs[0], splits)
+                data = self._data.noted(splits, "train", "val", "test")
             return BaselinesScored(scores=found, sizes=sizes_of(splits), data=data)
         ends = [change.step for change in job.changes]
         number = team.led(lambda: bisect_right(ends, newest(self._folder / job.run, job.seeds).step if ends else 0))
@@ -246,18 +248,43 @@ class FamilyObjective:
                 device=device,
                 precision=config.train.precision,
             )
-            values = {f"test/{name}": own.tolist() for name, own in found.pseudo_values().items()} if found else {}
-            known = {name: own for name, own in values.items() if name in scores}
-            if found and known:
-                clusters = None if found.clusters is None else found.clusters.tolist()
-                write_by_example(self._folder / job.run, known, clusters)
+            if found:
+                self._keep_by_example(job.run, found, scores, data)
         except Exception as error:
             if no_room(error):
                 raise
             warnings.warn(f"no scores by example: {type(error).__name__}: {error}", stacklevel=2)
 
-    def _baselines(self, config: Any, splits: Splits) -> dict[str, dict[str, Metrics]]:
-        """Return the metrics of every method on each split."""
+    def _keep_by_example(self, run: str, found: ByExample, scores: Metrics, data: Dataset) -> None:
+        """Write those of a run's scores by example that are among its test scores, with the clusters of its examples.
+
+        Raises:
+            ValueError: The data have clusters of another number of examples.
+        """
+        clusters = found.clusters if found.clusters is not None else clusters_of(data)
+        if clusters is not None and len(clusters) != found.examples:
+            raise ValueError(f"the data tell the clusters of {len(clusters)} examples, and there are {found.examples}")
+        values = {f"test/{name}": own.tolist() for name, own in found.pseudo_values().items()}
+        known = {name: own for name, own in values.items() if name in scores}
+        if known:
+            folder = self._folder / run
+            folder.mkdir(parents=True, exist_ok=True)
+            write_by_example(folder, known, None if clusters is None else clusters.tolist())
+
+    def _baseline_by_example(self, job: Job, method: str, scores: Mapping[str, float], data: Dataset) -> None:
+        """Keep a method's test scores by example where it tells them; what it cannot tell costs no scores."""
+        if not isinstance(scores, MethodScores) or not 1 < len(data) <= MOST_EXAMPLES:
+            return
+        try:
+            told = {f"test/{name}": value for name, value in scores.items()}
+            self._keep_by_example(baseline_run(job.run, method), scores.by_example(), told, data)
+        except Exception as error:
+            if no_room(error):
+                raise
+            warnings.warn(f"no scores by example of {method}: {type(error).__name__}: {error}", stacklevel=2)
+
+    def _baselines(self, job: Job, config: Any, splits: Splits) -> dict[str, dict[str, Metrics]]:
+        """Return the metrics of every method on each split; of the test split also by example, into their folders."""
         found: dict[str, dict[str, Metrics]] = {}
         for split in ("val", "test"):
             for method, scores in self._family.baselines(config, splits, split).items():
@@ -265,6 +292,8 @@ class FamilyObjective:
                     raise ValueError("a method that the family's baselines scored has no name")
                 own = found.setdefault(str(method), {})
                 own[split] = metric_numbers(scores)
+                if split == "test":
+                    self._baseline_by_example(job, str(method), scores, splits["test"])
         return found
 
 

@@ -22,9 +22,10 @@ from hpsearch.jobs import Job, JobKind
 from hpsearch.records import ExperimentRecord, Outcome
 from hpsearch.running.confirmation import distinct_winners, jobs_of
 from hpsearch.running.earlier import Earlier, any_training, earlier_trials, require_fit, settled, to_replay
-from hpsearch.running.mending import say_lost, say_mended, trial_job
+from hpsearch.running.mending import rerun_job, say_lost, say_mended, trial_job
 from hpsearch.search.population import Population
 from hpsearch.search.promotion import Promotion
+from hpsearch.search.race import Race
 from hpsearch.search.sources import JobList, TrialSource
 from hpsearch.space import Confirm, Search, Space, objective_value
 from hpsearch.space.pruner_options import ASHA, PB2, PBT, AutoPruner, Pausing
@@ -87,6 +88,15 @@ def longest_training(space: Space) -> int | None:
         for path, value in ((f"train.{unit}", getattr(train, unit)), (f"train.evaluate.{unit}", every))
     )
     return math.ceil(max(lengths or ()) / min(gaps or ()))
+
+
+def with_rungs(space: Space) -> Space:
+    """Return the space of a new search with the rungs of the pruner `auto`, by the length of its trainings."""
+    pruner = space.search.pruner
+    if not isinstance(pruner, AutoPruner):
+        return space
+    fitting = pruner.for_trainings(longest_training(space))
+    return replace(space, search=space.search.model_copy(update={"pruner": fitting}))
 
 
 def given_budget(search: Search) -> dict[str, float | None]:
@@ -183,7 +193,7 @@ class Session:
         self._exhausted = trials.exhausted
         return why
 
-    def _take_up(self, confirm: Confirm | None) -> tuple[TrialSource, TrialSource | Population | Promotion] | None:
+    def _take_up(self, confirm: Confirm | None) -> tuple[TrialSource, Steerable] | None:
         """Return the trials, and who says which of them is next, as earlier sessions left them; None if none is left.
 
         The events of those sessions are gone afterwards: a search of thousands of trials must not hold them to its end.
@@ -191,9 +201,9 @@ class Session:
         earlier = self._earlier()
         self._space = self._as_ordered()
         settings = self._space.search
-        asked = sum(1 for _ in self._log.state.of_kind(RunKind.TRIAL))
-        unfinished = self._unfinished(earlier)
-        if asked >= settings.trials and not unfinished:
+        asked = sum(run.asked and run.kind in (RunKind.TRIAL, RunKind.RERUN) for run in self._log.state.runs.values())
+        unfinished, reruns = self._unfinished(earlier), self._unfinished_reruns(earlier)
+        if asked >= settings.trials and not (unfinished or reruns):
             return None
         self._warn_of_idle_pruner()
         from hpsearch.search.optuna_search import OptunaSearch  # while the workers' own imports run
@@ -204,13 +214,26 @@ class Session:
         following = self._log.state.next_number
         make = partial(trial_job, self._space)
         trials = TrialSource(brain, make, budget=settings.trials, asked=asked, following=following)
+        source: TrialSource | Population | Promotion = trials
         if isinstance(settings.pruner, PBT | PB2 | Pausing):
             source = self._staged(trials, settings.pruner)
             source.replay(events, runs=earlier.numbers, unfinished=unfinished)
+        else:
+            trials.resume(unfinished)
+            self._ahead = self._replicates_ahead(confirm)
+        if settings.seeds is None or isinstance(source, Population):
             return trials, source
-        trials.resume(unfinished)
-        self._ahead = self._replicates_ahead(confirm)
-        return trials, trials
+        race = Race(
+            source,
+            trials,
+            search=brain,
+            space=self._space,
+            most=settings.seeds.race.most,
+            make_rerun=partial(rerun_job, self._space),
+            time_spent=self._time_spent,
+        )
+        race.replay(events, runs=earlier.numbers, params=earlier.params, unfinished=reruns)
+        return trials, race
 
     def _as_ordered(self) -> Space:
         """Return the space with the budget that people have given the search, and the configurations to try besides."""
@@ -238,6 +261,21 @@ class Session:
             for run, number in earlier.numbers.items()
             if not runs[run].ended
         ]
+
+    def _unfinished_reruns(self, earlier: Earlier) -> list[Job]:
+        """Return the trainings of earlier trials on further seeds that have not ended."""
+        reruns = (run for run in self._log.state.of_kind(RunKind.RERUN) if not run.ended and run.rerun is not None)
+        trials = ((trial_run(run.number), run.rerun or 0) for run in reruns)
+        return [
+            rerun_job(self._space, earlier.numbers[trial], earlier.params[trial], seed)
+            for trial, seed in trials
+            if trial in earlier.numbers
+        ]
+
+    def _time_spent(self) -> float:
+        """Return which share of the search's time has passed, if that is limited."""
+        limit = self._log.state.time_of(self._context.space.search.time)
+        return 0.0 if limit is None else (self._log.elapsed - self._log.state.confirm_seconds) / limit
 
     def _ledger(self) -> Ledger:
         objective = self._space.objective
@@ -316,6 +354,7 @@ class Session:
             winners,
             folder=self._folder,
             experiment_seed=self._space.search.seed,
+            split_seed=self._space.search.split_seed,
             state=self._log.state,
         )
         return jobs, passed_over

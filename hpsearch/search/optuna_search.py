@@ -5,7 +5,6 @@ study the very state it had.
 """
 
 import math
-import random
 import warnings
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -19,6 +18,7 @@ from optuna.trial import TrialState
 
 from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.events import AskEvent, Event, OutcomeEvent, ReportEvent
+from hpsearch.experiment.layout import raced_trial
 from hpsearch.jobs import AskInfo
 from hpsearch.records import Outcome, Params
 from hpsearch.search.aside import Aside
@@ -26,7 +26,7 @@ from hpsearch.search.history import Ask, History
 from hpsearch.search.own import blamed_on, make_own_pruner, make_own_sampler
 from hpsearch.search.pruners import NeverStop, Rule, make_pruner
 from hpsearch.search.samplers import AskSeeds, SamplerRow, own_row, sampler_row
-from hpsearch.search.starts import StartList, agrees, key_of
+from hpsearch.search.starts import StartList, agrees, drawn, key_of, shuffled_grid
 from hpsearch.seeds import derive_seed
 from hpsearch.space import Space, suggest, suggested
 from hpsearch.space.pruner_options import Hyperband, OwnPruner
@@ -35,10 +35,6 @@ from hpsearch.space.search_settings import OwnSampler
 COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
 ATTEMPTS = 20
 """How often the sampler may answer with a configuration that is forbidden or was tried, before chance is asked."""
-DRAWS = 1000
-"""How often chance is asked for a configuration that has not been tried."""
-WALKED = 100_000
-"""The largest space that is walked through for what is left of it, after a tenth of these draws."""
 NOTHING: Params = MappingProxyType({})
 
 
@@ -79,11 +75,13 @@ class OptunaSearch:
         """The last evaluation that a trial was judged by, and the metric there."""
         self._shown: set[int] = set()
         """Optuna's numbers of trials that are paused or were promoted: pruned to the sampler until they end."""
+        self._by_seed: dict[int, tuple[optuna.trial.Trial, list[float]]] = {}
+        """Of a race over seeds the complete trials, with what each came to on its seeds."""
         self._tried: set[str] = set()
         self._starts = StartList(space)
         self._proposer = self._row.proposes(space.search.sampler, space) if self._row.proposes else None
         self._valued = False
-        self._grid = self._shuffled_grid() if self._row.enumerates else None
+        self._grid = shuffled_grid(self._space, self._seed) if self._row.enumerates else None
         self._rejected = 0
         self._start: Params | None = None
         self._any_sampler = optuna.samplers.RandomSampler(seed=0)
@@ -101,12 +99,6 @@ class OptunaSearch:
         if isinstance(option, OwnPruner):
             return NeverStop()
         return make_pruner(option.kind, option, goal=self._space.objective.goal, longest=self._longest)
-
-    def _shuffled_grid(self) -> deque[dict[str, Any]]:
-        """All configurations of the grid that the space allows, in an order that no budget favours."""
-        grid = [params for params in self._space.grid() if self._space.violation(params) is None]
-        random.Random(derive_seed(self._seed, "grid")).shuffle(grid)  # noqa: S311 -- an order, not a secret
-        return deque(grid)
 
     @property
     def last_ask(self) -> AskInfo:
@@ -216,19 +208,8 @@ class OptunaSearch:
 
     def _by_chance(self, number: int, entry: Params = NOTHING) -> dict[str, Any] | None:
         """Draw an allowed, untried configuration at random when the sampler keeps to others."""
-        generator = random.Random(derive_seed(self._seed, "chance", number))  # noqa: S311 -- not a secret
-        walkable = self._space.size is not None and self._space.size <= WALKED
-        for _ in range(DRAWS // 10 if walkable else DRAWS):
-            params = self._space.sample_feasible(generator, entry)
-            if params is None and entry:
-                return None
-            if params is None:
-                raise SearchFailedError(f"no configuration of {self._space.path} fulfils its requirements")
-            if key_of(params) not in self._tried:
-                return self._fixed(number, params)
-        left = (params for params in (self._space.grid() if walkable else ()) if self._is_left(params, entry))
-        found = next((params for params in left if self._space.violation(params) is None), None)
-        return None if found is None else self._fixed(number, found)
+        params = drawn(self._space, derive_seed(self._seed, "chance", number), entry=entry, tried=self._tried)
+        return None if params is None else self._fixed(number, params)
 
     def _walk(self, number: int, entry: Params = NOTHING) -> dict[str, Any] | None:
         """Return the next configuration of the grid that agrees with an entry and has not been tried."""
@@ -329,6 +310,8 @@ class OptunaSearch:
         self._rule.ended(trial.number)
         if outcome is Outcome.COMPLETE and value is not None:
             self._learn_length(evaluations)
+            if self._space.search.seeds is not None:
+                self._by_seed[number] = trial, [value]
         self._aside.tell(partial(self._enter_ending, trial, outcome, value, self._last.pop(number, None)))
 
     def _enter_ending(
@@ -351,6 +334,18 @@ class OptunaSearch:
         else:
             self._tell(trial, state=FAIL)
 
+    def further(self, number: int, outcome: Outcome, value: float | None) -> None:
+        """Enter what a complete trial came to on a further seed: from now on it has the mean, or has ended as there."""
+        trial, values = self._by_seed.get(number, (None, []))
+        if trial is None:
+            return
+        if outcome is Outcome.COMPLETE and value is not None:
+            values.append(value)
+            self._aside.tell(partial(self._history.retell, trial._trial_id, COMPLETE, math.fsum(values) / len(values)))
+        else:
+            del self._by_seed[number]
+            self._aside.tell(partial(self._tell_shown, trial, outcome, value))
+
     def _tell(self, trial: optuna.trial.Trial, value: float | None = None, state: TrialState | None = None) -> None:
         if not self._row.replayed:  # the sampler takes no notes, and the answer of Study.tell is a costly copy
             self._history.end(trial._trial_id, value, state=state)
@@ -370,6 +365,8 @@ class OptunaSearch:
     def replay(self, events: Iterable[Event], *, runs: Mapping[str, int]) -> None:
         """Bring the study to the state that these events left it in; `runs` names the trials that fit the space."""
         for event in events:
+            if isinstance(event, OutcomeEvent) and (raced := raced_trial(event.run) or "") in runs:
+                self.further(runs[raced], event.outcome, event.value)
             if not isinstance(event, AskEvent | ReportEvent | OutcomeEvent) or event.run not in runs:
                 continue
             number = runs[event.run]

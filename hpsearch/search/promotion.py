@@ -109,6 +109,11 @@ class Promotion:
         trial.running = True
         return self._jobs[trial.number]
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether an earlier session left a trial between two rungs that has not been handed out."""
+        return self._interrupted() is not None
+
     def _interrupted(self) -> _Trial | None:
         """Return a trial that an earlier session left between two rungs."""
         left = (trial for trial in self._going.values() if not (trial.running or trial.waits))

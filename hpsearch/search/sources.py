@@ -38,6 +38,10 @@ class Searcher(Protocol):
         """Enter an ending."""
         ...
 
+    def further(self, number: int, outcome: Outcome, value: float | None) -> None:
+        """Enter what a trial that has ended came to on a further seed; its value is the mean from now on."""
+        ...
+
     def add(self, entry: Mapping[str, Any]) -> None:
         """Begin the next trial that is asked for with these values."""
         ...
@@ -61,6 +65,7 @@ class TrialSource:
         self._next = following
         self._unfinished: deque[Job] = deque()
         self._first_failures: list[str] | None = []
+        self._whose = " of this session" if asked else ""
         self.last_ask = AskInfo()
         """How the last new trial came about."""
         self.exhausted = False
@@ -74,6 +79,22 @@ class TrialSource:
     def closed(self) -> bool:
         """Whether no new trial will come."""
         return self._asked >= self._budget or self.exhausted
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether an earlier session left a trial in the midst of its training that has not been handed out."""
+        return bool(self._unfinished)
+
+    @property
+    def spent(self) -> float:
+        """The share of the budget that has been handed out."""
+        return self._asked / self._budget
+
+    def spend(self) -> bool:
+        """Take one training from the budget for something else than a new trial, if any is left."""
+        left = self._asked < self._budget
+        self._asked += left
+        return left
 
     def prepare(self) -> None:
         """Begin to ask for the next new trial, if one will come."""
@@ -141,7 +162,8 @@ class TrialSource:
             self._first_failures = None
         elif len(self._first_failures) == SAME_FAILURES:
             log = f"{job.run}/{OUTPUT} of the experiment"
-            raise SearchFailedError(f"the first {SAME_FAILURES} trials failed in the same way: {reason}; see {log}")
+            whose = f"the first {SAME_FAILURES} trials{self._whose}"
+            raise SearchFailedError(f"{whose} failed in the same way: {reason}; see {log}")
 
 
 class JobList:

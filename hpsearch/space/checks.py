@@ -58,6 +58,17 @@ def check_mutable(space: Space, root: Node, settings: SettingsSection, problems:
                 problems.add(_flag_of(root, parameter.path).key, message)
 
 
+def check_race(space: Space, root: Node, problems: Problems) -> None:
+    """Report a race over seeds where trials have no configuration and no seed of their own."""
+    pruner = space.search.pruner
+    if space.search.seeds is not None and isinstance(pruner, PBT | PB2):
+        message = (
+            f"search.seeds: under the pruner {pruner.kind} a trial goes on as a copy of another, settings and weights, "
+            "so that there is no configuration to train on a further seed; expected another pruner, or no seeds"
+        )
+        problems.add(written_at(root, "search.seeds").place, message)
+
+
 def _fixed_part(settings: SettingsSection, path: str) -> str | None:
     """Return the setting on the way to `path` that is marked FIXED, or None."""
     shape: Shape = settings

@@ -22,6 +22,8 @@ _LOG = ("log", "loguniform", "log_uniform")
 _OPTIONS = ("values", "categorical", "grid_search", "suggest_categorical", "choices", "options", "sample_from")
 _CHOICES = ("choice", "categorical", "grid_search", "shuffle")
 _BOUNDS = (("min", "max"), ("low", "high"), ("lower", "upper"))
+_SCALES = ("scale", "scaling", "sampling", "scale_type")
+"""What tells the scale in words, as Keras Tuner, Vizier and SigOpt have it."""
 _HIGHEST_EXPONENT = 100
 _MOST_STEPS = 1e6
 _CALL = re.compile(r"\s*[A-Za-z_][\w.]*\(.*\)\s*", flags=re.DOTALL)
@@ -51,19 +53,27 @@ def _holds(written: str) -> bool:
         return False
 
 
-def meant_as_range(settings: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any, str]]:
+def meant_as_range(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
     """Yield path, value and `help_for` of settings like another tool's range, where nothing says what they are.
 
-    A list and a lone `value` are no sign of one: programs have such settings.
+    A list and a lone `value` are no sign of one, as programs have such settings; but where a program's command has a
+    place for the whole setting, as `--lr {lr}`, they are.
     """
+    command = settings.get("command")
+    text = command if isinstance(command, str) else " ".join(map(str, command)) if isinstance(command, list) else ""
+    yield from _meant_as_range(settings, "", text)
+
+
+def _meant_as_range(settings: Mapping[str, Any], path: str, command: str) -> Iterator[tuple[str, Any, str]]:
     for name, value in settings.items():
         full = f"{path}.{name}" if path else str(name)
         certain = isinstance(value, Mapping) and "value" not in value
         written = isinstance(value, str) and _LISTED.fullmatch(value) is None
-        if (certain or written) and (right := help_for(value)):
+        asked_for = isinstance(value, Mapping | list) and any(f"{{{each}}}" in command for each in {full, str(name)})
+        if (certain or written or asked_for) and (right := help_for(value)):
             yield full, value, right
         elif isinstance(value, Mapping):
-            yield from meant_as_range(value, full)
+            yield from _meant_as_range(value, full, command)
 
 
 def _mapping(value: dict[str, Any]) -> str | None:
@@ -83,13 +93,14 @@ def _mapping(value: dict[str, Any]) -> str | None:
             return _bounded({str(key): each for key, each in bounds.items()}, plain)
         if plain in _KINDS and isinstance(bounds, list) and len(bounds) >= 2:
             log = bool(value.get("log")) or any(word in plain for word in _LOG)
-            return _numbers(bounds[0], bounds[1], plain, step=value.get("step"), log=log)
+            return _numbers(bounds[0], bounds[1], plain, step=value.get("step", value.get("q")), log=log)
     return None
 
 
 def _bounded(value: Mapping[str, Any], kind: str) -> str | None:
     """Read two bounds, by whichever names they have."""
     log, step = value.get("log", value.get("log_scale")), value.get("q", value.get("step"))
+    log = log or any("log" in str(value.get(name, "")).lower() for name in _SCALES)
     bounds = value.get("bounds")
     if isinstance(bounds, list) and len(bounds) == 2:
         return _numbers(bounds[0], bounds[1], kind, step=step, log=log)

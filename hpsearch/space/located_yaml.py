@@ -183,7 +183,9 @@ def parse(text: str, start: Place, problems: Problems | None = None) -> Node:
         mark = error.problem_mark or error.context_mark
         place = Place(start.source, mark.line + 1, mark.column + 1) if mark and start.line else start
         message = ", ".join(part for part in (error.context, error.problem) if part)
-        raise SpaceError([place.problem(f"not valid YAML: {message}")]) from error
+        escaped = "unknown escape character" in message
+        right = "within '...' a backslash stands for itself; within double quotes write two" if escaped else ""
+        raise SpaceError([place.problem(f"not valid YAML: {message}", right)]) from error
     except ReaderError as error:
         place = _place_in(text[: error.position], start.source) if start.line else start
         raise SpaceError(

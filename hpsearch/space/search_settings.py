@@ -154,6 +154,19 @@ class Resources(Settings):
         return float(present) if self.gpus is None else self.gpus
 
 
+class Race(Settings):
+    """The configurations that may be the best are trained on further seeds, until each has `most` or is beaten."""
+
+    most: int = Field(default=5, ge=2)
+    """On how many seeds a configuration is trained at most."""
+
+
+class SearchSeeds(Settings):
+    """On which seeds the search trains its configurations, where one for each is not enough."""
+
+    race: Race
+
+
 class Search(Settings):
     """How the search is run; durations are in seconds.
 
@@ -172,11 +185,16 @@ class Search(Settings):
         UNFOLD,
     ] = AutoPruner()
     trials: int = Field(default=50, ge=1)
+    """How many trainings; with `seeds`, those on further seeds count, too."""
     time: Duration | None = None
     """When the whole search stops asking for trials."""
     trial_time: Duration | None = None
     """When a single trial is stopped as timed out."""
     seed: int = 0
+    seeds: SearchSeeds | None = None
+    """By default each configuration is trained on one seed of its own."""
+    split_seed: int | None = None
+    """The seed that divides or simulates the data; by default `seed`. With it searches of several seeds share them."""
     workers: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     retries: int = Field(default=2, ge=0)
     resources: Resources = Resources()

@@ -40,9 +40,12 @@ def check_template(interface: FamilyInterface, template: Template, root: Node, p
     if len(problems) == before and not template.broken:
         usual = template.fill(usual_params(template))
         objections = interface.objections(usual)
+        foreign = [*meant_as_range(usual)] if objections else []
+        follow = [f"unknown placeholder {{{name}}}" for path, _, _ in foreign for name in {path, path.split(".")[-1]}]
         for path, message in objections.items():
-            problems.add(written_at(root, path).place, message)
-        for path, value, right in meant_as_range(usual) if objections else ():
+            if not any(said in message for said in follow):  # else it is one as soon as the range is right
+                problems.add(written_at(root, path).place, message)
+        for path, value, right in foreign:
             problems.add(written_at(root, path).key, f"{path}: {show(value)} is no range here", right)
 
 

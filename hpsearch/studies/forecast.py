@@ -18,6 +18,7 @@ from hpsearch.comparing.verdicts import POWER
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.layout import is_experiment, is_study
 from hpsearch.experiment.reading import read_experiment
+from hpsearch.experiment.studies import search_folder
 from hpsearch.records import Fold, Outcome
 from hpsearch.report.wording import duration, rough_size
 from hpsearch.space import Space
@@ -61,10 +62,13 @@ def forecast_study(
         ExperimentError: The folder's study.json cannot be read.
 
     """
-    asked = replication_of(study, seeds=seeds, repeats=repeats).count
+    asked, searches = replication_of(study, seeds=seeds, repeats=repeats).count, study.settings.replicates.searches
     replicates = replication_of(study, seeds=seeds, repeats=repeats, looks=_looks(study, folder)).count
     kept = [f"{replicates} replicates were looked at before, and are kept"] if replicates > asked else []
-    arms = [_arm_plan(arm, folder / arm.name, replicates, probe, in_process=in_process) for arm in study.searched]
+    arms = [
+        _repeated(_arm_plan(arm, replicates, probe, in_process=in_process), arm, folder, searches)
+        for arm in study.searched
+    ]
     free = _free(folder)
     return StudyPlan(
         question=study.settings.question,
@@ -96,10 +100,20 @@ def probing(*, in_process: bool = False, tell: Callable[[str], None]) -> ProbeAr
     return probe
 
 
-def _arm_plan(arm: SpaceArm, home: Path, replicates: int, probe: ProbeArm | None, *, in_process: bool) -> ArmPlan:
-    """Estimate the upper bound of an arm's cost (no pruning, no early stopping)."""
+def _repeated(plan: ArmPlan, arm: SpaceArm, folder: Path, searches: int) -> ArmPlan:
+    """Return the plan of one search of an arm for all of its searches, with what its folders hold of them."""
+    done = sum(_done(folder / search_folder(arm.name, number)) for number in range(1, searches + 1))
+    seconds, size = (
+        None if one is None else (searches * one[0], searches * one[1]) for one in (plan.seconds, plan.bytes)
+    )
+    return replace(plan, searches=searches, done=done, seconds=seconds, bytes=size)
+
+
+def _arm_plan(arm: SpaceArm, replicates: int, probe: ProbeArm | None, *, in_process: bool) -> ArmPlan:
+    """Estimate the upper bound of the cost of one search of an arm (no pruning, no early stopping)."""
     space, search, lengths = arm.space, arm.space.search, _lengths(arm)
-    trials = search.trials if space.size is None else min(search.trials, space.size)
+    seeds = search.seeds.race.most if search.seeds else 1
+    trials = search.trials if space.size is None else min(search.trials, space.size * seeds)
     shares = worker_shares(search, jobs=max(trials, replicates))
     plan = ArmPlan(
         name=arm.name,
@@ -113,7 +127,6 @@ def _arm_plan(arm: SpaceArm, home: Path, replicates: int, probe: ProbeArm | None
         workers=1 if in_process else len(shares),
         epochs=lengths.get("epochs"),
         steps=lengths.get("steps"),
-        done=_done(home),
     )
     if not lengths:
         return replace(plan, trouble=(FOREIGN,))
@@ -165,15 +178,13 @@ def _costed(plan: ArmPlan, arm: SpaceArm, probed: Probed) -> ArmPlan:
         epochs=(min(fewest for _, fewest, _ in spans), max(most for *_, most in spans)),
         seconds=(search[0] + confirm[0], search[1] + confirm[1]),
         capped=capped,
-        bytes=(plan.trainings * min(runs), plan.trainings * max(runs)),
+        bytes=((plan.trials + plan.replicates) * min(runs), (plan.trials + plan.replicates) * max(runs)),
     )
 
 
 def _free(folder: Path) -> int:
     """Return the bytes that are free on the folder's disk."""
-    place = folder.absolute()
-    while not place.exists():
-        place = place.parent
+    place = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
     return shutil.disk_usage(place).free
 
 
@@ -204,11 +215,14 @@ def _notes(study: Study, arms: Sequence[ArmPlan], free: int) -> list[str]:
     return notes
 
 
+_SEARCHES = (
+    "the seeds of one winner count as their mean: more searches show smaller differences, more seeds of each hardly do"
+)
 SPREADS = (0.25, 0.5, 1.0, 2.0)
 """Standard deviations, in margins, for which replicates are counted."""
 
 Scores = Mapping[int | Fold | None, float]
-"""By replicate or fold; where replicates are seeds, a baseline has one score, which is of none."""
+"""By replicate, fold or search; where replicates are seeds, a baseline has one score, which is of none."""
 
 
 def power_plan(study: Study, folder: Path, *, replicates: int) -> PowerPlan:
@@ -218,7 +232,8 @@ def power_plan(study: Study, folder: Path, *, replicates: int) -> PowerPlan:
         HpsearchError: The folds leave nothing for training.
 
     """
-    decide, folds, n = study.settings.decide, study.settings.replicates.folds, replicates
+    decide, folds, searches = study.settings.decide, study.settings.replicates.folds, study.settings.replicates.searches
+    n = replicates if searches == 1 else searches
     tests = tests_of(study)
     level = strictest_level(study.level, decide.adjust, tests)
     overlap, known = overlap_of(study)
@@ -226,7 +241,7 @@ def power_plan(study: Study, folder: Path, *, replicates: int) -> PowerPlan:
     equivalence = smallest_margin(n, alpha=level, power=POWER, test_to_train=overlap)
     margin = decide.margin
     return PowerPlan(
-        unit="folds" if folds else "seeds",
+        unit="searches" if searches > 1 else "folds" if folds else "seeds",
         replicates=n,
         tests=tests,
         families=len(study.test_families),
@@ -238,22 +253,29 @@ def power_plan(study: Study, folder: Path, *, replicates: int) -> PowerPlan:
         largest_sd=None if margin is None else margin / effect,
         largest_sd_equivalence=None if margin is None else margin / equivalence,
         needed={}
-        if folds or margin is None
+        if overlap or margin is None
         else {sd: pairs_needed(1 / sd, alpha=level, power=POWER) for sd in SPREADS},
         observed=_observed(study, folder, n=n, level=level, overlap=overlap),
-        notes=[*_level_notes(study, tests, level), *(_fold_notes(folds, n, overlap, known=known) if folds else ())],
+        notes=[
+            *_level_notes(study, tests, level),
+            *(_fold_notes(folds or 0, n, overlap, known=known) if overlap else ()),
+            *([_SEARCHES] if searches > 1 else []),
+        ],
     )
 
 
 def tests_of(study: Study) -> int:
-    """Return the number of tests, one for each pair of arms; two baselines without chance have none, but on folds."""
+    """Return the number of tests, one for each pair of arms; two baselines have none, but on data that vary."""
     count = len(study.arms)
-    fixed = 0 if study.settings.replicates.folds else count - len(study.searched)
+    replicates = study.settings.replicates
+    fixed = 0 if replicates.folds or replicates.vary == "all" else count - len(study.searched)
     return math.comb(count, 2) - math.comb(fixed, 2)
 
 
 def overlap_of(study: Study) -> tuple[float, bool]:
     """Return n_test / n_train of a study's folds, and whether it is known or only a lower bound; 0 for seeds.
+
+    Searches that each divide the data anew overlap as folds do; their test part is `data.test_fraction` of all.
 
     The larger it is, the less folds are worth. The test that decides takes it from the noted sizes, in which the
     validation part is not a part of training: of all examples 1 / folds are for the test, and `data.val_fraction` for
@@ -264,13 +286,21 @@ def overlap_of(study: Study) -> tuple[float, bool]:
 
     """
     folds = study.settings.replicates.folds
-    if folds is None:
+    if folds is None and not study.redivided:
         return 0.0, True
     fractions = [_val_fraction(arm.space) for arm in study.searched]
-    test, val = 1 / folds, max(fraction or 0.0 for fraction in fractions)
+    test = 1 / folds if folds else max(_test_fraction(arm.space) for arm in study.searched)
+    val = max(fraction or 0.0 for fraction in fractions)
     if test + val >= 1:
-        raise HpsearchError(f"{folds} folds and data.val_fraction {val:g} leave nothing for training")
+        parts = f"{folds} folds" if folds else f"data.test_fraction {test:g}"
+        raise HpsearchError(f"{parts} and data.val_fraction {val:g} leave nothing for training")
     return test / (1 - test - val), None not in fractions
+
+
+def _test_fraction(space: Space) -> float:
+    """Return the part of all examples that is for the test; 0 where it does not depend on a division of them."""
+    fraction = getattr(getattr(space.config(space.example), "data", None), "test_fraction", None)
+    return fraction if isinstance(fraction, float) else 0.0
 
 
 def _val_fraction(space: Space) -> float | None:
@@ -299,10 +329,11 @@ def _level_notes(study: Study, tests: int, level: float) -> list[str]:
 
 
 def _fold_notes(folds: int, n: int, overlap: float, *, known: bool) -> list[str]:
-    """Describe the effective number of `n` replicates on folds, and whether it is only a bound."""
+    """Describe the effective number of `n` replicates on folds or divisions, and whether it is only a bound."""
     variance = f"s² (1/{n} + {'' if known else 'at least '}{overlap:.3g})"
-    corrected = "as in Nadeau and Bengio's corrected t, and more repeats hardly help"
-    notes = [f"folds overlap: the variance of the mean is {variance} {corrected}"]
+    what, more = ("folds", "repeats") if folds else ("the searches' divisions of the data", "of them")
+    corrected = f"as in Nadeau and Bengio's corrected t, and more {more} hardly help"
+    notes = [f"{what} overlap: the variance of the mean is {variance} {corrected}"]
     if not known:
         unknown = "how many examples validation takes from training is not known (a fixed data.val_fraction tells it)"
         notes.append(f"{unknown}: the power is at most what is shown here")
@@ -330,7 +361,15 @@ def _observed(study: Study, folder: Path, *, n: int, level: float, overlap: floa
 
 
 def _scores(study: Study, arm: SpaceArm | BaselineArm, folder: Path) -> Scores:
-    home = folder / (arm.partner if isinstance(arm, BaselineArm) else arm.name)
+    home, replicates = arm.partner if isinstance(arm, BaselineArm) else arm.name, study.settings.replicates
+    if replicates.searches == 1 or (isinstance(arm, BaselineArm) and replicates.vary != "all"):
+        return _scores_of(study, arm, folder / home)
+    numbers = range(1, replicates.searches + 1)
+    found = {number: _scores_of(study, arm, folder / search_folder(home, number)) for number in numbers}
+    return {number: statistics.mean(scores.values()) for number, scores in found.items() if scores}
+
+
+def _scores_of(study: Study, arm: SpaceArm | BaselineArm, home: Path) -> Scores:
     if not is_experiment(home):
         return {}
     record = read_experiment(home)

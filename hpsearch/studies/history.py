@@ -17,7 +17,7 @@ from hpsearch.errors import ExperimentError
 from hpsearch.experiment.files import remove_leftovers, write_json
 from hpsearch.experiment.layout import STUDY, STUDY_LOCK, is_experiment, is_study
 from hpsearch.experiment.reading import read_experiment
-from hpsearch.experiment.studies import STUDY_VERSION, arm_folders, read_study_file
+from hpsearch.experiment.studies import STUDY_VERSION, arm_folders, read_study_file, searches_of
 from hpsearch.space import Confirm, differences
 from hpsearch.studies.replicates import replication_of
 from hpsearch.studies.study import Form, SpaceArm, Study
@@ -33,10 +33,14 @@ class PlanChange:
 
 @dataclass(frozen=True)
 class Look:
-    """A result that was seen: the number of its replicates, which were seeds unless it has a number of folds."""
+    """A result that was seen: the number of its replicates, which were seeds unless it has a number of folds.
+
+    The replicates are those of one winner, of which each arm has as many as `searches`.
+    """
 
     replicates: int
     folds: int | None = None
+    searches: int = 1
 
 
 @dataclass(frozen=True)
@@ -61,15 +65,19 @@ class StudyHistory:
 
     @property
     def comparable_looks(self) -> tuple[int, ...]:
-        """The numbers of replicates that were seen of the kind that is planned now: seeds, or folds of one number."""
-        kind = self.latest["replicates"].get("folds")
-        return tuple(look.replicates for look in self.looks if look.folds == kind)
+        """The numbers of replicates that were seen of the kind that is planned now: seeds, or folds of one number.
+
+        Each is that of the winner of one search, seen with as many searches as are planned now.
+        """
+        kind = self.latest["replicates"].get("folds"), searches_of(self.latest)
+        return tuple(look.replicates for look in self.looks if (look.folds, look.searches) == kind)
 
 
 def plan_of(study: Study, wanted: Confirm) -> dict[str, Any]:
     """Return everything that decides the study's result, as plain data; `wanted` are its replicates."""
     settings = study.settings.model_dump(mode="json")
     settings["replicates"] = {"seeds": wanted.seeds, "folds": wanted.folds, "repeats": wanted.repeats}
+    settings["replicates"] |= study.repeated
     arms: dict[str, Any] = {}
     for arm in study.arms:
         if isinstance(arm, SpaceArm):
@@ -102,6 +110,7 @@ def fix_plan(
         if is_study(folder):
             known = read_history(folder)
         else:
+            study = _with_rungs(study)
             plan = plan_of(study, study.settings.confirm)
             known = _written(folder, StudyHistory(plan, plan, file=str(study.path.resolve())))
         study = _going_on_from(study, known.latest)
@@ -114,6 +123,14 @@ def fix_plan(
         changes = (*known.changes, PlanChange(lines, seen=_could_be_seen(folder, known)))
         file = str(study.path.resolve())
         return _written(folder, replace(known, latest=plan, changes=changes, file=file)), wanted
+
+
+def _with_rungs(study: Study) -> Study:
+    """Return a new study with the rungs of the pruner `auto` in its arms, so that those to come have the same."""
+    from hpsearch.running.session import with_rungs  # what only reads a study needs nothing that trains
+
+    arms = (replace(arm, space=with_rungs(arm.space)) if isinstance(arm, SpaceArm) else arm for arm in study.arms)
+    return replace(study, arms=tuple(arms))
 
 
 def _going_on_from(study: Study, plan: Mapping[str, Any]) -> Study:
@@ -134,9 +151,9 @@ def _could_be_seen(folder: Path, history: StudyHistory) -> bool:
     return any(record.baselines or any(each.scores for each in record.replicates) for record in records)
 
 
-def note_look(folder: Path, wanted: Confirm) -> StudyHistory:
+def note_look(folder: Path, wanted: Confirm, *, searches: int = 1) -> StudyHistory:
     """Note that a result of these replicates is going to be seen."""
-    look = Look(wanted.count, wanted.folds)
+    look = Look(wanted.count, wanted.folds, searches)
     with _alone(folder):
         history = read_history(folder)
         if look in history.looks:

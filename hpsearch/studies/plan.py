@@ -19,7 +19,9 @@ Span = tuple[float, float]
 
 @dataclass(frozen=True)
 class ArmPlan:
-    """One arm that is searched. `epochs` are those of one training, `steps` its optimizer steps where it has so many.
+    """One arm that is searched, as often as `searches`; `trials` and `replicates` are those of one search.
+
+    `epochs` are those of one training, `steps` its optimizer steps where it has so many.
 
     What nobody knows is None, `trouble` says why.
 
@@ -42,6 +44,7 @@ class ArmPlan:
     capped: bool = False
     bytes: Span | None = None
     done: int = 0
+    searches: int = 1
     trouble: Sequence[str] = ()
 
     @property
@@ -51,8 +54,8 @@ class ArmPlan:
 
     @property
     def trainings(self) -> int:
-        """The trials of the search and the replicates of its winner."""
-        return self.trials + self.replicates
+        """The trials of all searches and the replicates of their winners."""
+        return self.searches * (self.trials + self.replicates)
 
     @property
     def all_epochs(self) -> Span | None:
@@ -183,11 +186,15 @@ def _spaces(plan: StudyPlan) -> FittedTable:
 
 
 def _costs(plan: StudyPlan) -> FittedTable:
-    trials, replicates = ([getattr(arm, what) for arm in plan.arms] for what in ("trials", "replicates"))
+    trials, replicates = ([arm.searches * getattr(arm, what) for arm in plan.arms] for what in ("trials", "replicates"))
+    searches = [
+        Column("searches", [*(str(arm.searches) for arm in plan.arms), str(sum(arm.searches for arm in plan.arms))])
+    ]
     steps = [Column("steps", _spans([arm.all_steps for arm in plan.arms], lambda count: f"{count:,.0f}"))]
     return FittedTable(
         [
             Column("arm", [*(arm.name for arm in plan.arms), "all"], justify="left"),
+            *(searches if any(arm.searches > 1 for arm in plan.arms) else ()),
             Column("trials", [*map(str, trials), str(sum(trials))]),
             Column("replicates", [*map(str, replicates), str(sum(replicates))]),
             Column("epochs", _spans([arm.all_epochs for arm in plan.arms], lambda count: f"{count:,.0f}")),

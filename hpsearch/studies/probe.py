@@ -163,7 +163,7 @@ def _jobs(space: Space) -> Iterator[Job]:
         seen.append(params)
         config = space.config(params).model_dump(mode="json")
         config["train"] = {**config["train"], "evaluate": {"epochs": None, "steps": STEPS}}
-        seeds = Seeds.for_trial(space.search.seed, number).model_dump()
+        seeds = Seeds.for_trial(space.search.seed, number, split_seed=space.search.split_seed).model_dump()
         yield Job(run=trial_run(number), number=number, params=params, config=config, seeds=seeds)
 
 

@@ -13,7 +13,7 @@ from hpsearch.experiment.activity import activity
 from hpsearch.experiment.layout import is_experiment
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.experiment.state import TIME_IS_UP
-from hpsearch.experiment.studies import read_result, read_study_file
+from hpsearch.experiment.studies import read_result, read_study_file, search_folder, searches_of
 from hpsearch.records import BaselineRecord, RunRecord
 from hpsearch.report.experiment_view import finite
 from hpsearch.report.fitted_table import Column, FittedTable
@@ -24,9 +24,9 @@ from hpsearch.space import Confirm
 
 @dataclass(frozen=True)
 class ArmProgress:
-    """How far an arm has come: trials that have ended of those begun, and replicates of the winner that have.
+    """How far an arm, or one of its searches, has come: trials that have ended of those begun, and replicates.
 
-    `mean` is its test score in the study's result; None before there is one.
+    Those are of the winner. `mean` is its test score in the study's result; None before there is one.
     """
 
     name: str
@@ -68,7 +68,11 @@ def progress_of(folder: Path) -> StudyProgress:
     folds = plan.get("replicates", {}).get("folds")
     comparison = result["comparison"] if result else {"metric": plan["metric"]["name"], "experiments": []}
     means = {each["name"]: each["mean"] for each in comparison["experiments"]}
-    arms = [_arm(folder, name, arm, folds) for name, arm in plan["arms"].items()]
+    arms = [
+        _arm(folder, search_folder(name, number), arm, folds)
+        for name, arm in plan["arms"].items()
+        for number in range(1, (1 if "baseline" in arm else searches_of(plan)) + 1)
+    ]
     return StudyProgress(
         name=folder.name,
         question=plan["question"],
@@ -91,8 +95,8 @@ def _arm(folder: Path, name: str, arm: Mapping[str, Any], folds: int | None) -> 
     return ArmProgress(
         name=name,
         state=activity(record),
-        trials=sum(trial.outcome is not None for trial in record.trials),
-        begun=len(record.trials),
+        trials=sum(trial.outcome is not None for trial in record.trials) + record.reruns,
+        begun=len(record.trials) + record.reruns,
         best=record.best.value if record.best else None,
         replicates=sum(run.outcome is not None for run in replicates),
         seconds=record.elapsed,

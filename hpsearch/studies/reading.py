@@ -279,7 +279,7 @@ class _StudyReader:
         return replace(arm, partner=offered.get(arm.method, ""))
 
 
-_BUDGET = ("search.trials", "search.time", "search.seed")
+_BUDGET = ("search.trials", "search.time", "search.seed", "search.split_seed")
 _WORD = re.compile(r"[\w.+-]+")
 
 

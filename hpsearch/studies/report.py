@@ -26,6 +26,10 @@ ONE_SEARCH = (
     "Each search was run once. The intervals above hold for these winners on {further}; how much another search would "
     "have found another winner is not in them."
 )
+SEARCHES = (
+    "Each arm was searched several times, and each search found a winner of its own. The intervals above hold for "
+    "further searches: how much the choice of hyperparameters varies is in them."
+)
 UNEQUAL_TIME = 1.5
 """From this ratio on the searches' times are called unequal; smaller ones are due to a machine's other work."""
 WORTH_TELLING = 60.0
@@ -37,8 +41,9 @@ SpaceSize = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class ArmReport:
-    """One arm that was searched, and what its trainings took in steps and in seconds of training.
+    """One search of an arm, and what its trainings took in steps and in seconds of training.
 
+    `name` is that of its folder, which is the `arm`'s unless it is a second or later search of it.
     `ranges`, `continuous` and `combinations`: see `SpaceSize`. `outcomes` counts its trials by outcome.
     """
 
@@ -59,6 +64,7 @@ class ArmReport:
     winner: int
     value: float | None
     params: Mapping[str, Any]
+    arm: str = ""
 
     @property
     def space_size(self) -> SpaceSize:
@@ -127,7 +133,7 @@ class StudyReport:
 
     def _of_searched_arms(self) -> list[str]:
         """Return the headline of the searched arms by themselves, where a classical method is ahead of all of them."""
-        comparison, names = self.evidence.comparison, {arm.name for arm in self.arms}
+        comparison, names = self.evidence.comparison, {arm.arm or arm.name for arm in self.arms}
         if ranking(comparison)[0].name in names or len(names) < 2:
             return []
         searched = replace(
@@ -156,7 +162,9 @@ def _scale(report: StudyReport) -> str:
     for arm in report.arms:
         steps[arm.unit] += arm.search_steps + arm.confirm_steps
     spent = " and ".join(f"{count} {unit}s" for unit, count in steps.items())
-    size = f"with {trials} trials for each of {len(report.arms)} searched arms and {spent} of training in all"
+    count = len(_once(report.arms))
+    searches = "" if count == len(report.arms) else f", searched {len(report.arms) // count} times,"
+    size = f"with {trials} trials for each of {count} searched arms{searches} and {spent} of training in all"
     if report.form is Form.STANDARD:
         return (
             f"This is the standard form of the study, {size}: models, data and trainings are as large as a CPU does "
@@ -168,6 +176,11 @@ def _scale(report: StudyReport) -> str:
     )
 
 
+def _once(arms: Sequence[ArmReport]) -> list[ArmReport]:
+    """Return the first search of each arm: the others are of the same space."""
+    return list({arm.arm: arm for arm in reversed(arms)}.values())[::-1]
+
+
 def _factor(factor: FactorReport) -> Iterable[Section]:
     comparison = factor.comparison
     scores = [row.cells for row in score_rows(comparison)]
@@ -177,7 +190,7 @@ def _factor(factor: FactorReport) -> Iterable[Section]:
 
 def _spaces(report: StudyReport) -> Section:
     rows = []
-    for arm in report.arms:
+    for arm in _once(report.arms):
         fixed = ", ".join(f"{name}={plain(value)}" for name, value in arm.fixed.items()) or "nothing"
         sizes = (str(arm.ranges), str(arm.continuous), str(arm.combinations))
         rows.append((arm.name, arm.family, fixed, arm.objective, *sizes))
@@ -213,8 +226,12 @@ def _winners(report: StudyReport) -> Section:
     for arm in report.arms:
         params = ", ".join(f"{name}={plain(value)}" for name, value in arm.params.items()) or "as set"
         rows.append((arm.name, str(arm.winner), number(arm.value), params))
-    further = "further samples of this data set" if report.evidence.comparison.unit is Unit.FOLD else "further seeds"
-    remark = ONE_SEARCH.format(further=further)
+    comparison = report.evidence.comparison
+    if comparison.unit is Unit.SEARCH:
+        remark = SEARCHES
+    else:
+        further = "further samples of this data set" if comparison.unit is Unit.FOLD else "further seeds"
+        remark = ONE_SEARCH.format(further=further)
     return Section("Winners", columns=("arm", "trial", "objective", "configuration"), rows=rows, remark=remark)
 
 

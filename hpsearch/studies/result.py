@@ -12,16 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.comparing import Comparison, Question, compare_runs
+from hpsearch.comparing.background import Plan
 from hpsearch.experiment.provenance import versions
 from hpsearch.experiment.reading import read_experiment, read_resolved
 from hpsearch.records import ExperimentRecord, FinishedRun, Measurement, RunRecord
+from hpsearch.report.comparison.background import background_of
 from hpsearch.report.comparison.contents import ReportContents
+from hpsearch.report.comparison.methods import with_methods
 from hpsearch.report.wording import duration, plain
 from hpsearch.search.importance import importance
 from hpsearch.space import Confirm
 from hpsearch.studies.history import StudyHistory
-from hpsearch.studies.replicates import WHAT_FOLDS_SAY, in_words, planned_runs, test_of
-from hpsearch.studies.report import ArmReport, FactorReport, StudyReport
+from hpsearch.studies.replicates import WHAT_FOLDS_SAY, in_words, planned_runs, test_of, varied_in
+from hpsearch.studies.report import SPENT, ArmReport, FactorReport, StudyReport
 from hpsearch.studies.study import INTERACTION, BaselineArm, SpaceArm, Study, factor_titles, level_text
 
 UNEQUAL = 1.1
@@ -34,14 +37,18 @@ TWO_KINDS = (
 
 def report_of(study: Study, folder: Path, *, history: StudyHistory, wanted: Confirm, command: str) -> StudyReport:
     """Return the report of a study whose arms are finished; `wanted` are the replicates that count."""
-    records = {arm.name: read_experiment(folder / arm.name) for arm in study.searched}
-    arms = [_arm_report(arm, records[arm.name]) for arm in study.searched]
+    records = {arm.folder: read_experiment(folder / arm.folder) for arm in study.searches}
+    arms = [_arm_report(arm, records[arm.folder]) for arm in study.searches]
     runs = [run for arm in study.arms for run in planned_runs(study, arm, folder, wanted)]
     decide = study.settings.decide
     asked = Question(study.metric, study.goal, margin=decide.margin, alpha=study.level, adjust=decide.adjust)
     comparison = compare_runs(runs, asked)
+    known = background_of(runs, records.values(), plan=_kept_plan(study, history, command))
+    comparison = with_methods(comparison, runs, known)
     factors = factor_reports(study, runs)
     same = "on the same test split" if wanted.folds is None else "which learns and is scored on the same folds"
+    if study.settings.replicates.vary == "all":
+        same = "which learns and is scored on the data of each search, the same"
     shares = {name: importance(record, read_resolved(folder / name)["space"]) for name, record in records.items()}
     return StudyReport(
         question=study.settings.question,
@@ -53,7 +60,11 @@ def report_of(study: Study, folder: Path, *, history: StudyHistory, wanted: Conf
             for arm in study.arms
             if isinstance(arm, BaselineArm)
         },
-        warnings=[*_warnings(arms), *_other_tests(comparison, test_of(wanted)), *_without_interaction(study, factors)],
+        warnings=[
+            *_warnings(arms),
+            *_other_tests(comparison, test_of(wanted, study)),
+            *_without_interaction(study, factors),
+        ],
         changes=_changes(history),
         confirmatory=history.confirmatory,
         form=study.form,
@@ -63,10 +74,22 @@ def report_of(study: Study, folder: Path, *, history: StudyHistory, wanted: Conf
     )
 
 
+def _kept_plan(study: Study, history: StudyHistory, command: str) -> Plan:
+    return Plan(
+        looks=history.comparable_looks,
+        changes=Counter(change.seen for change in history.changes),
+        level=study.settings.decide.alpha,
+        families=study.test_families,
+        command=command,
+        times=SPENT,
+    )
+
+
 def _arm_report(arm: SpaceArm, record: ExperimentRecord) -> ArmReport:
     best = record.ranked[0]
     return ArmReport(
-        name=arm.name,
+        name=arm.folder,
+        arm=arm.name,
         family=arm.space.family,
         fixed=arm.fixed,
         objective=f"{record.objective.metric}, {record.objective.goal}",
@@ -144,13 +167,18 @@ def plan_lines(study: Study, wanted: Confirm) -> list[tuple[str, str]]:
         ("smallest difference that matters", margin),
         ("error rate of all tests together", f"{decide.alpha:g}, adjusted by {decide.adjust}{_division(study)}"),
         *([("two kinds of claims", TWO_KINDS)] if decide.margin is not None else []),
-        ("search of each arm", f"{settings.budget.trials} trials{time}"),
-        ("replicates", in_words(wanted)),
-        ("test of each pair", f"{test_of(wanted)}, two-sided"),
+        (_searches(settings.replicates.searches), f"{settings.budget.trials} trials{time}"),
+        ("replicates", in_words(wanted, study)),
+        ("sources of variance that are varied", ", ".join(varied_in(study, wanted))),
+        ("test of each pair", f"{test_of(wanted, study)}, two-sided"),
         *([("what folds say", WHAT_FOLDS_SAY)] if wanted.folds else []),
         *([("set in every arm", _written(study.common))] if study.common else []),
         ("seed", str(settings.seed)),
     ]
+
+
+def _searches(count: int) -> str:
+    return "search of each arm" if count == 1 else f"each of {count} searches of each arm"
 
 
 def _written(values: Mapping[str, Any]) -> str:

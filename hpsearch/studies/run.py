@@ -169,7 +169,7 @@ def run_study(
         run_arm: Searches and confirms an arm.
         seeds: More replicates than planned; those that were looked at before stay.
         repeats: The same for a study on folds.
-        only: Run this arm, and compare nothing.
+        only: Run this arm, or one search of it such as `lstm@2`, and compare nothing.
         command: Is shown in the report, with the replicates beyond the file's.
 
     Raises:
@@ -179,25 +179,28 @@ def run_study(
         HpsearchError: The study's replicates are of the other kind.
 
     """
-    arms = [arm for arm in study.searched if only in (None, arm.name)]
+    arms = [arm for arm in study.searches if only in (None, arm.name, arm.folder)]
     if not arms:
         raise UnknownNameError("searched arm", str(only), [arm.name for arm in study.searched])
     _, wanted = fix_plan(folder, study, seeds=seeds, repeats=repeats)
     for arm in arms:
         space = replace(arm.space, confirm=wanted)
         try:
-            session = run_arm(replace(arm, space=space), folder / arm.name)
+            session = run_arm(replace(arm, space=space), folder / arm.folder)
         except SearchFailedError as error:
-            raise SearchFailedError(f"arm {arm.name}: {error}") from error
+            raise SearchFailedError(f"arm {arm.folder}: {error}") from error
         if session.why is StopReason.INTERRUPTED:
             return StudyEnd(interrupted=True)
         if session.record.best is None:
-            raise SearchFailedError(f"arm {arm.name}: the time was used up before any trial was complete")
+            raise SearchFailedError(f"arm {arm.folder}: the time was used up before any trial was complete")
     if only is not None:
-        seed = study.settings.seed
-        left = [arm.name for arm in study.searched if not is_done(folder / arm.name, wanted, experiment_seed=seed)]
+        left = [
+            arm.folder
+            for arm in study.searches
+            if not is_done(folder / arm.folder, wanted, experiment_seed=study.seed_of(arm.search))
+        ]
         return StudyEnd(interrupted=False, left=tuple(left))
-    history = note_look(folder, wanted)
+    history = note_look(folder, wanted, searches=study.settings.replicates.searches)
     command = " ".join([command, *options_of(wanted, study.settings.confirm)])
     report = report_of(study, folder, history=history, wanted=wanted, command=command)
     write_result(folder, report)

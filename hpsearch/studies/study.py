@@ -1,16 +1,19 @@
 """A study: the settings of its file, the arms that are treated alike to answer its question, and the file's schema."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from hpsearch.errors import HpsearchError
+from hpsearch.experiment.studies import search_folder
 from hpsearch.records import Goal
+from hpsearch.seeds import derive_seed
 from hpsearch.settings import Settings
+from hpsearch.space.checks import fold_refusal
 from hpsearch.space.schema import section_schema
 from hpsearch.space.search_settings import Confirm, Duration, Replicates
 from hpsearch.space.space import Space
@@ -65,9 +68,38 @@ class Budget(Settings):
 
 
 class StudyReplicates(Replicates):
-    """How often each winner is trained again: on fresh seeds, or on folds of the data, the division repeated."""
+    """How often each winner is trained again, on fresh seeds or on folds of the data, and each arm is searched.
 
-    seeds: int | None = Field(default=None, ge=2)
+    With several `searches` every arm is searched that often, by other seeds, and each search's own winner is trained on
+    `seeds` (5 unless given; 1 with `vary: all`): the search is what is repeated, and the verdict is about further ones.
+    """
+
+    searches: int = Field(default=1, ge=1)
+    vary: Literal["seeds", "all"] = "seeds"
+    """`seeds`: those of search and training, all on one division of the data; `all`: each search has its own, too."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _seeds_of_searches(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping) or "searches" not in given or {"seeds", "folds"} & given.keys():
+            return given
+        return {**given, "seeds": 1 if given.get("vary") == "all" else 5}
+
+    @model_validator(mode="after")
+    def _replicated(self) -> "StudyReplicates":
+        if self.searches > 1 and self.folds is not None:
+            raise ValueError(
+                "searches are repeated with seeds, not with folds: write {searches: k, seeds: n}, or "
+                "{searches: k, vary: all}, which divides the data anew for each search"
+            )
+        if self.searches == 1 and self.vary == "all":
+            raise ValueError(
+                "vary: all repeats the search, too: write {searches: k, vary: all} with k of at least 2; folds vary "
+                "all but the search: {folds: k, repeats: r}"
+            )
+        if self.searches == 1 and self.seeds == 1:
+            raise ValueError("one seed shows no variance: give seeds of at least 2, or searches of at least 2")
+        return self
 
 
 class Decide(Settings):
@@ -95,20 +127,27 @@ class StudySettings(Settings):
     @property
     def confirm(self) -> Confirm:
         """The confirmation of every arm's winner."""
-        return Confirm(top=1, **self.replicates.model_dump())
+        return Confirm(top=1, **self.replicates.model_dump(include=set(Replicates.model_fields)))
 
 
 @dataclass(frozen=True)
 class SpaceArm:
     """An arm that is searched: its space as it will be run, and the values that the study fixes in it.
 
-    `levels`: the level of each factor, for a cell of a factorial design; they are also in `fixed`.
+    `levels`: the level of each factor, for a cell of a factorial design; they are also in `fixed`. An arm that is
+    searched several times is one of these for each `search`, from 1 on; `folder` is that of its experiment.
     """
 
     name: str
     space: Space
     fixed: Mapping[str, Any]
     levels: Mapping[str, Any] = field(default_factory=dict)
+    search: int = 1
+
+    @property
+    def folder(self) -> str:
+        """The name of the folder, in that of the study, of this search of the arm."""
+        return search_folder(self.name, self.search)
 
 
 @dataclass(frozen=True)
@@ -138,6 +177,42 @@ class Study:
     def searched(self) -> tuple[SpaceArm, ...]:
         """The arms that are searched."""
         return tuple(arm for arm in self.arms if isinstance(arm, SpaceArm))
+
+    @property
+    def searches(self) -> tuple[SpaceArm, ...]:
+        """Every search of every arm; those of one number have the same seeds in all arms."""
+        numbers = range(1, self.settings.replicates.searches + 1)
+        return tuple(self._search(arm, number) for arm in self.searched for number in numbers)
+
+    def seed_of(self, search: int) -> int:
+        """Return the seed of the searches of this number; that of the first is the study's own."""
+        seed = self.settings.seed
+        return seed if search == 1 else derive_seed(seed, "search", search)
+
+    def split_seed_of(self, search: int) -> int | None:
+        """Return the seed that divides the data of the searches of this number; None where that is their own."""
+        return None if search == 1 or self.settings.replicates.vary == "all" else self.settings.seed
+
+    def _search(self, arm: SpaceArm, number: int) -> SpaceArm:
+        seeds = {"seed": self.seed_of(number), "split_seed": self.split_seed_of(number)}
+        return replace(arm, search=number, space=replace(arm.space, search=arm.space.search.model_copy(update=seeds)))
+
+    @property
+    def repeated(self) -> Mapping[str, Any]:
+        """What study.json says of searches that are repeated: nothing of a study that searches each arm once."""
+        replicates = self.settings.replicates
+        if replicates.searches == 1:
+            return {}
+        redivided = {"redivided": True} if self.redivided else {}
+        return {"searches": replicates.searches, "vary": replicates.vary, **redivided}
+
+    @property
+    def redivided(self) -> bool:
+        """Whether the searches draw their test parts from the same examples: then what they learn from overlaps."""
+        if self.settings.replicates.vary != "all":
+            return False
+        folds = Confirm(folds=2)
+        return any(fold_refusal(replace(arm.space, confirm=folds), tuple) is None for arm in self.searched)
 
     @property
     def factors(self) -> Mapping[str, tuple[Any, ...]]:

@@ -1,6 +1,7 @@
 """What every family promises to the loop and to the search, and what tests of trainings share."""
 
 import hashlib
+import math
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from hpsearch.records import Decision, Monitor
 from hpsearch.running.loading import load_space
 from hpsearch.seeds import Seeds
 from hpsearch.space import Choice, Parameter, Space
+from hpsearch.training.by_example import ByExample, MethodScores
 from hpsearch.training.checkpoint import load
 from hpsearch.training.loop import FitResult, fit
 from hpsearch.training.packs.together import Candidate, Ended, fit_together
@@ -162,6 +164,13 @@ class FamilyCase:
         return [ended[candidate] for candidate in candidates]
 
 
+def _of_all(found: ByExample, *, examples: int, scores: Mapping[str, float]) -> bool:
+    """Check whether scores by example are those of all examples together."""
+    together = found.scores(torch.ones(found.examples, dtype=torch.float64).numpy())
+    own = {name: value for name, value in scores.items() if math.isfinite(value)}
+    return found.examples == examples and {name: together[name] for name in own} == pytest.approx(own, rel=1e-5)
+
+
 class FamilySuite:
     """The promises of a family, tested with one configuration on its data; choose small ones.
 
@@ -212,6 +221,16 @@ class FamilySuite:
         baselines = case.family.baselines(case.config, case.splits(), "val")
         assert tuple(baselines) == tuple(case.family.methods)
         assert all(set(scores) <= set(case.family.metrics) for scores in baselines.values())
+        for method, scores in baselines.items():
+            if isinstance(scores, MethodScores):
+                assert _of_all(scores.by_example(), examples=len(case.splits()["val"]), scores=scores), method
+
+    def test_scores_by_example_of_all_examples_are_the_scores(self, case: FamilyCase) -> None:
+        task = case.family.task(case.config, case.splits())
+        model, batches = task.build_model().eval(), [case.load("val").batch(some) for some in ([0, 1], [2])]
+        with torch.no_grad():
+            scores, found = task.evaluate(model, batches), task.by_example(model, batches)
+        assert found is None or _of_all(found, examples=3, scores=scores)
 
     def test_two_steps_lower_the_loss_of_one_batch(self, case: FamilyCase) -> None:
         task = case.family.task(case.config, case.splits())

@@ -259,7 +259,7 @@ def read_changes(events: Iterable[RunEvent | NoteEvent], run: MirroredRun) -> Ch
 
 def _add_ask(changes: Changes, event: AskEvent) -> None:
     changes.params |= event.params
-    changes.tags |= _tags(event, "number", "seed", "replicate")
+    changes.tags |= _tags(event, "number", "seed", "replicate", "rerun")
     if event.fold is not None:
         changes.tags |= _tags(event.fold, "fold", "folds", "repeat")
 

@@ -62,6 +62,17 @@ class ByExample:
         return {name: values for name, values in found.items() if np.isfinite(values).all()}
 
 
+class MethodScores(dict[str, float]):
+    """The scores of a method that is no network, as `Family.baselines` returns them, with their way to the examples.
+
+    `by_example` is called where scores by example are kept, which is for the test split alone.
+    """
+
+    def __init__(self, scores: Mapping[str, float], by_example: Callable[[], ByExample]) -> None:
+        super().__init__(scores)
+        self.by_example = by_example
+
+
 def means_of(rows: Mapping[str, NDArray[np.float64]]) -> Callable[[Weights], dict[str, float]]:
     """Return the function of weights for scores that are means over examples; `rows` are theirs, (N,) each."""
 

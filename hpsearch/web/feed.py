@@ -34,7 +34,7 @@ from hpsearch.experiment.events import (
     StopEvent,
 )
 from hpsearch.experiment.files import LinesRead, collector_resting
-from hpsearch.experiment.layout import LOG, PROGRESS, RunKind, run_kind
+from hpsearch.experiment.layout import LOG, PROGRESS, RunKind, raced_trial, run_kind
 from hpsearch.experiment.log import read_events
 from hpsearch.experiment.orders import pending
 from hpsearch.experiment.reading import experiment_of, read_resolved
@@ -166,6 +166,9 @@ class Feed:
         if isinstance(event, RunEvent | StopEvent | NoteEvent) and event.run is not None:
             if run_kind(event.run) is RunKind.TRIAL:
                 self._take_trial(event, event.run, behind)
+            elif (trial := raced_trial(event.run)) is not None:
+                if self._changed.pop(trial, None) is not None:
+                    self._changed[trial] = behind  # its mean may be another
             else:
                 self._confirmed = behind
 
@@ -223,7 +226,7 @@ class Feed:
         with self._lock:
             self._advance()
             ended = sum(trial.outcome is not None for trial in self._trials())
-            return {**self._about(), "head": self._mark()["head"], "ended": ended, "trials": len(self._curves)}
+            return {**self._about(), "head": self._mark()["head"], "ended": ended}
 
     def whole(self) -> Json:
         """Return all that the page begins with; the curves, which are most of it, come by `curves`."""

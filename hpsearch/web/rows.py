@@ -9,7 +9,7 @@ from hpsearch.console.trainings import Training
 from hpsearch.experiment.activity import RUNNING
 from hpsearch.experiment.events import RefuseEvent
 from hpsearch.records import Note
-from hpsearch.report.wording import progress_line, shorten
+from hpsearch.report.wording import over_seeds, progress_line, shorten
 from hpsearch.web.axes import Axes
 
 LONGEST_REASON = 300
@@ -29,7 +29,7 @@ def row_of(training: Training, axes: Axes, after: float | None) -> list[Any]:
     return [
         told.number,
         told.outcome,
-        told.value,
+        told.mean,
         told.step,
         told.seconds,
         told.begun_at,
@@ -45,6 +45,11 @@ def row_of(training: Training, axes: Axes, after: float | None) -> list[Any]:
 
 def _notes(notes: Iterable[Note]) -> list[list[Any]]:
     return [[each.time, shorten(one_line(each.text), LONGEST_NOTE)] for each in notes]
+
+
+def _best(best: Training) -> dict[str, Any]:
+    seeds = over_seeds(best.by_seed)
+    return {"number": best.number, "value": best.standing, "step": best.step, "seeds": seeds}
 
 
 def head_of(
@@ -65,9 +70,10 @@ def head_of(
         "confirming": search.confirming,
         "finished": search.finished,
         "goal_count": search.goal_count,
+        "trials": search.trials_to_come,
         "budget": search.budget,
         "counts": {str(outcome): count for outcome, count in search.trial_counts.items()},
-        "best": None if best is None else {"number": best.number, "value": best.score, "step": best.step},
+        "best": None if best is None else _best(best),
         "workers": search.target.workers,
         "running": [_running(search, training) for training in search.running.values()] if live else [],
         "alarm": search.alarm,

@@ -7,6 +7,7 @@ from typing import Any
 from hpsearch.cleaning import one_line
 from hpsearch.console.search_state import SearchTarget
 from hpsearch.experiment.activity import last_sign
+from hpsearch.experiment.reading import most_seeds
 from hpsearch.records import Goal, Params, is_number
 
 
@@ -26,6 +27,7 @@ def target_of(folder: Path, resolved: Mapping[str, Any]) -> SearchTarget:
         workers=_whole(search.get("workers")),
         time=search.get("time") if is_number(search.get("time")) else None,
         last_sign=lambda run: last_sign(folder / run),
+        most_seeds=most_seeds(space),
     )
 
 

@@ -192,6 +192,7 @@ class Ledger:
             run=run,
             number=job.number,
             replicate=job.replicate,
+            rerun=job.rerun,
             fold=job.fold,
             params=dict(job.params),
             seed=job.seeds["initialisation"],
@@ -206,6 +207,7 @@ class Ledger:
         if report.again or report.step not in self._written.get(job.run, ()):
             row = {"step": report.step, "seconds": seconds, **report.metrics}
             append_json_line(self._folder / job.run / METRICS, row)
+            self._written.setdefault(job.run, set()).add(report.step)  # a function may tell what its notes have told
         metric = float(report.metrics.get(self.metric, float("nan")))
         history = self.known(job).history
         if report.step in history and not report.again:
@@ -313,11 +315,12 @@ def configure(folder: Path, job: Job, *, anew: bool = False, durable: bool = Tru
     """Write down what a job of the experiment in `folder` is to do, and return where.
 
     With `anew` what is there of a job with other settings is none of this one's. A replicate was begun ahead of time
-    and is removed; a trial's asking never reached the disk, and its training is kept beside.
+    and is removed, and so is a trial on a further seed, which follows from the trial; a trial's asking never reached
+    the disk, and its training is kept beside.
     """
     own, content = folder / job.run, {"version": FORMAT_VERSION, **job.to_json()}
     if anew and (own / CONFIG).exists() and _read(own / CONFIG) != json.loads(json.dumps(content)):
-        if job.kind is JobKind.REPLICATE:
+        if job.kind is JobKind.REPLICATE or job.rerun is not None:
             shutil.rmtree(own)
         else:
             _set_aside(own)

@@ -143,3 +143,18 @@ def test_a_report_says_what_is_wrong_with_the_trainings(tmp_path: Path) -> None:
     assert "## Health of the trainings" in written["report.md"]
     assert f"trial {diverged[0].number}" in written["report.md"]
     assert "Health of the trainings" in written["report.html"]
+
+
+def test_an_experiment_is_compared_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the end of a search suggests."""
+    monkeypatch.chdir(tmp_path)
+    for place, name in enumerate(("ours", "theirs")):
+        growing = GrowingExperiment(Path("experiments") / name)
+        grow_search(growing, trials=4, seed=place)
+        grow_confirmation(growing)
+        growing.log.close()
+    assert hpsearch.compare(["ours", "theirs"]).sources == ("experiments/ours", "experiments/theirs")
+    assert typed(monkeypatch, "ours", "their") != 0
+    assert "their does not exist; there is no experiment 'their', did you mean 'theirs'?" in capsys.readouterr().err

@@ -62,7 +62,8 @@ COMPARISON = Comparison(
 def test_the_keys_are_those_of_the_format() -> None:
     shown = COMPARISON.to_json()
     assert " ".join(shown) == (
-        "version metric goal unit alpha family_size adjust experiments pairs across_datasets expected_best warnings"
+        "version metric goal unit alpha family_size adjust varied experiments pairs across_datasets expected_best "
+        "warnings"
     )
     (experiment,), (pair,) = shown["experiments"], shown["pairs"]
     assert " ".join(experiment) == "name n mean sd median iqm min max ci95 ci_method runs_dropped"

@@ -86,6 +86,28 @@ def test_clusters_seeds_of_their_own_and_methods_without_a_seed() -> None:
     assert against.populations[Population.BOTH].ci95 == pytest.approx(crossed(A, B[:1]).interval(Population.BOTH))
 
 
+def test_p_over_further_data_is_adjusted_for_all_pairs() -> None:
+    """Three arms: Holm (1979) by hand over the three pairs, for each population by itself."""
+    runs = [*_runs("a", A), *_runs("b", B), *_runs("c", _scores(3, 0.4))]
+    comparison = compare(runs)
+    for population in Population:
+        found = [pair.over_examples.populations[population] for pair in comparison.pairs if pair.over_examples]
+        raw, expected, largest = [own.p for own in found], {}, 0.0
+        for place, p in enumerate(sorted(raw)):
+            largest = max(largest, min(1.0, (3 - place) * p))
+            expected[p] = largest
+        assert [own.p_adjusted for own in found] == pytest.approx([expected[p] for p in raw])
+    assert [
+        pair.over_examples.populations[Population.SEEDS].p_adjusted for pair in comparison.pairs if pair.over_examples
+    ] == (pytest.approx([pair.p_adjusted for pair in comparison.pairs]))
+    said = [sentence for sentence in conclude(comparison) if "40 test examples" in sentence]
+    assert all("after holm" in sentence for sentence in said)
+    assert "after" not in next(each for each in conclude(compare(runs[:10])) if "40 test examples" in each)
+    alone = compare(runs, adjust="none").pairs[0].over_examples
+    assert alone is not None
+    assert all(own.p_adjusted == own.p for own in alone.populations.values())
+
+
 def test_one_run_of_each_has_an_interval_over_further_data_alone() -> None:
     found = compare([*_runs("a", A[:1]), *_runs("b", B[:1])]).pairs[0]
     assert found.over_examples is not None

@@ -192,7 +192,7 @@ def test_what_does_not_fit_is_said(changes, settings, message, tmp_path):
 def test_counts_of_the_settings_are_checked(tmp_path):
     parts = write_head(tmp_path)
     with pytest.raises(
-        DataError, match=r"of 32 electrodes \(so many by data\.electrodes; null leaves.*it has fwd 16x64"
+        DataError, match=r"of 32 electrodes \(their number is from data\.electrodes; null leaves.*it has fwd 16x64"
     ):
         read(**parts, count=32)
     with pytest.raises(DataError, match=r"64 sources, and data\.regions is 100"):

@@ -18,7 +18,7 @@ from hpsearch.cli import app
 from hpsearch.diagnosis.machine import _fits
 from hpsearch.errors import ExperimentBusyError, ExperimentError
 from hpsearch.experiment.activity import locked
-from hpsearch.experiment.layout import BEST, CHECKPOINT, CONFIG, LOG, METRICS, PRINTED, RESOLVED, trial_run
+from hpsearch.experiment.layout import BEST, CHECKPOINT, CONFIG, LOG, METRICS, PRINTED, RESOLVED, TRACKING, trial_run
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import Outcome
 from hpsearch.tracking.mlflow.store import DATABASE
@@ -64,6 +64,17 @@ def execute(folder: Path, statement: str) -> None:
 
 def tear(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-7])
+
+
+def spoil_a_page(folder: Path) -> None:
+    """Zero the head of a page that holds rows: its kind is none that SQLite knows then."""
+    path = folder.parent / DATABASE
+    with closing(sqlite3.connect(path)) as connection:
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'metrics'").fetchone()
+    content = bytearray(path.read_bytes())
+    content[(page - 1) * size : (page - 1) * size + 8] = bytes(8)
+    path.write_bytes(content)
 
 
 def put_pipe(path: Path) -> None:
@@ -148,8 +159,13 @@ DAMAGES = {
     ),
     "a database that is none": Damage(
         lambda folder: (folder.parent / DATABASE).write_bytes(b"x" * 4096),
-        "it is no database",
+        "it is no database, or parts of it are damaged",
         f"../{DATABASE}.damaged",
+    ),
+    "a page of the database": Damage(spoil_a_page, "parts of it are damaged", f"../{DATABASE}.damaged"),
+    "a mirror's state": Damage(lambda folder: tear(folder / TRACKING), "it cannot be read"),
+    "best weights that are gone": Damage(
+        lambda folder: (folder / SECOND / BEST).unlink(), "the weights of its best step are gone", mended=False
     ),
     "a half-migrated database": Damage(
         lambda folder: execute(folder, "CREATE TABLE _alembic_tmp_runs (a INTEGER)"),

@@ -64,7 +64,9 @@ def fits(fault: Fault, search: Search) -> bool:
         return False
     if search.engine == "ray" and fault.name.split()[-1] == "server":
         return False
-    return not (search.interface != "family" and fault.name.split()[-1] in ("checkpoint", "best", "metrics"))
+    if search.interface == "program" and fault.name.split()[-1] == "checkpoint":
+        return False  # the program's own, of a format of its own
+    return search.interface == "family" or fault.name.split()[-1] != "best"
 
 
 def plan(seed: int, number: int, chosen: Sequence[str], searches: Sequence[str]) -> Plan:

@@ -3,6 +3,7 @@
 import random
 import re
 import shutil
+import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -147,6 +148,7 @@ class _Episode:
 
     def _end(self, session: Session, allowed: frozenset[int]) -> None:
         status = session.end()
+        allowed |= self._hopeless()
         statuses = [other.end() for other in self.scene.others]  # they may have taken the search over
         self.scene.heal()
         if self.scene.server is not None:
@@ -162,6 +164,14 @@ class _Episode:
     def _may_crash(self) -> bool:
         """Whether something has hit after which an import of a library may fail anywhere."""
         return any(FAULTS[each.fault].crashes for each, _ in self.result.landed)
+
+    @property
+    def _store_damaged(self) -> bool:
+        """Whether MLflow's database was damaged."""
+        return any(
+            each.fault.endswith(" mlflow.db") and FAULTS[each.fault].when is When.BETWEEN
+            for each, _ in self.result.landed
+        )
 
     def _quiet(self) -> None:
         """Wait until the session's processes are gone, as the kernel ends them."""
@@ -201,6 +211,17 @@ class _Episode:
             self.statuses |= fault.statuses
         return fault.statuses
 
+    def _hopeless(self) -> frozenset[int]:
+        """Return the status of a search all of whose trainings have misbehaved: no trial came to a result."""
+        for folder in self.scene.experiments:
+            trials = [
+                run for name, run in fold(read_log(folder / "log.jsonl")[0]).items() if name.startswith("trials/")
+            ]
+            failed = [run for run in trials if run.outcome not in ("complete", "pruned", None)]
+            if len(failed) == len(trials) >= self.search.trials:
+                return frozenset({1})
+        return frozenset()
+
     def _open_runs(self) -> list[str]:
         """Return the runs that have no outcome yet, and the next ones to come."""
         found = []
@@ -218,8 +239,9 @@ class _Episode:
             session = self.scene.start()
             status = session.end()
             self._quiet()
-            self.result.findings += check_output(session.output, status, frozenset({0}) | self.statuses)
-            if status == 0:
+            hopeless = self._hopeless()
+            self.result.findings += check_output(session.output, status, frozenset({0}) | self.statuses | hopeless)
+            if status == 0 or status in hopeless:
                 self.scene.look()
                 return
             if self.damaged:
@@ -281,6 +303,9 @@ class _Episode:
         whole = self.search.experiments[0].split("/")[0]
         uri = ["--tracking-uri", self.scene.server.uri] if self.scene.server is not None else []
         session = self.scene.run("sync", whole, *uri)
+        if self._store_damaged and "doctor" in session.output:  # which mends what sync must not touch by itself
+            self.scene.run("doctor", "experiments", "--repair")
+            session = self.scene.run("sync", whole, *uri)
         yield from check_output(session.output, session.process.returncode, frozenset({0}))
         database = self.scene.folder / "experiments" / "mlflow.db"
         if self.scene.server is not None:
@@ -289,4 +314,7 @@ class _Episode:
             yield f"mlflow: there is no {database.name}"
             return
         for name, folder in zip(self.search.experiments, self.scene.experiments, strict=True):
-            yield from check_mlflow(name, folder, database, expected)
+            try:
+                yield from check_mlflow(name, folder, database, expected)
+            except sqlite3.Error as error:
+                yield f"mlflow: {database.name} cannot be read: {error}; sync said: {session.output[-300:]}"

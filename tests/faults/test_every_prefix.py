@@ -57,6 +57,9 @@ SESSIONS: dict[str, Callable[[Path], None]] = {
     "halving": lambda folder: _search(
         folder, pruner="{halving: {minimum: 1, reduction: 2}}", trials=4, epochs=f"4{OFTEN}"
     ),
+    "race": lambda folder: _search(
+        folder, sampler="tpe", trials=7, epochs="1", search="seeds: {race: {most: 3}}", more="confirm: {seeds: 1}"
+    ),
     "population": lambda folder: _search(
         folder,
         pruner="{pbt: {interval: 1, quantile: 0.4}}",

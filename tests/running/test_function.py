@@ -1,5 +1,6 @@
 """A function is searched as any family is: its endings, its checkpoints, the sealed test split, going on."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+import hpsearch
 from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.events import Event, Notice, ReportEvent, TextNotice
-from hpsearch.experiment.layout import CHECKPOINT, PREVIOUS
-from hpsearch.experiment.reading import read_metrics
+from hpsearch.experiment.files import read_lines
+from hpsearch.experiment.layout import CHECKPOINT, LOG, METRICS, PREVIOUS
+from hpsearch.experiment.reading import read_experiment, read_metrics
 from hpsearch.jobs import Completed, Report
 from hpsearch.records import Decision, ExperimentRecord, Moment, Outcome
 from hpsearch.running.chosen import confirm
@@ -94,6 +97,24 @@ def test_what_is_returned_counts_where_nothing_was_reported(
     record = search(space, tmp_path)
     assert record.trials[0].history == tuple((step, record.trials[0].params["lr"]) for step in history)
     assert dict(record.replicates[0].scores) == scores
+
+
+LEAVES = """
+import sys
+
+def train(lr: float, code: int, *, report):
+    report(1, {"val/loss": lr})
+    sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize(("code", "outcome"), [(0, Outcome.COMPLETE), (3, Outcome.FAILED)])
+def test_a_function_may_leave_as_a_program_does(code: int, outcome: Outcome, tmp_path: Path) -> None:
+    body = f"lr: {{float: [0, 1]}}\ncode: {code}\n"
+    with contextlib.suppress(SearchFailedError):
+        search(function_space(tmp_path, code=LEAVES, trials=1, body=body), tmp_path)
+    record = read_experiment(tmp_path / "e")
+    assert [trial.outcome for trial in record.trials] == [outcome]
 
 
 PARTS = """
@@ -306,12 +327,28 @@ def test_a_damaged_checkpoint_costs_time_alone(
         search(space, tmp_path, RunOptions(in_process=True, observers=[Killer(3)]))
     for name in names:
         damage(run / name)
+    flawed = {each.where for each in hpsearch.doctor(tmp_path / "e").findings if not each.note}
+    assert flawed == {str(run / name) for name in names if (run / name).exists()}
     watcher = Killer()
     resumed = search(space, tmp_path, RunOptions(in_process=True, observers=[watcher]))
     for one, other in zip(whole.trials, resumed.trials, strict=True):
         assert (one.history, one.value, one.step) == (other.history, other.value, other.step)
     assert [said in sentence for sentence in watcher.said] == ([True] if said else [])
     assert not (run / PREVIOUS).exists()
+
+
+def test_a_step_that_was_noted_and_not_told_is_written_once(tmp_path: Path) -> None:
+    """As when its process is killed between the note and the report: the notes tell it, and then the function."""
+    space = function_space(tmp_path, code=COUNTED, trials=1, body="lr: {float: [0, 1]}\nnamed: true\n")
+    with pytest.raises(SearchFailedError, match="killed"):
+        search(space, tmp_path, RunOptions(in_process=True, observers=[Killer(3)]))
+    for path in (tmp_path / "e" / LOG, tmp_path / "e/trials/0000" / METRICS):
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join(line for line in lines if b'"step":3' not in line))
+    flip(tmp_path / "e/trials/0000" / CHECKPOINT)
+    search(space, tmp_path)
+    steps = [row["step"] for row, _ in read_lines(tmp_path / "e/trials/0000" / METRICS)]
+    assert steps == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.slow

@@ -10,8 +10,8 @@ import pytest
 import hpsearch
 from hpsearch.errors import ExperimentError, HpsearchError
 from hpsearch.experiment.events import Event, Notice, TextNotice
-from hpsearch.experiment.layout import CONFIG, LOG
-from hpsearch.experiment.reading import read_experiment
+from hpsearch.experiment.layout import CONFIG, LOG, METRICS, RESOLVED, SPACE
+from hpsearch.experiment.reading import read_experiment, read_metrics
 from hpsearch.final.selection import find_source
 from hpsearch.running.chosen import confirm
 from hpsearch.running.loading import load_space
@@ -179,6 +179,50 @@ def test_the_doctor_writes_a_programs_configuration_again(tmp_path: Path) -> Non
     assert hpsearch.doctor(tmp_path / "e", repair=True).healthy
     assert path.read_text() == text
     assert "comment" in path.with_name(f"{CONFIG}.damaged").read_text()
+
+
+def without_the_ask(folder: Path) -> None:
+    lines = (folder / LOG).read_bytes().splitlines(keepends=True)
+    asked = next(n for n, line in enumerate(lines) if b'"ask","run":"trials/0001"' in line)
+    lines[asked] = lines[asked].replace(b'"number":1', b'"number":3')
+    (folder / LOG).write_bytes(b"".join(lines))
+
+
+def with_another_seed(folder: Path) -> None:
+    text = (folder / RESOLVED).read_text()
+    (folder / RESOLVED).write_text(text.replace('"seed": 0', '"seed": 4', 1))
+
+
+def with_another_space(folder: Path) -> None:
+    (folder / SPACE).write_text((folder / SPACE).read_text().replace("trials: 4", "trials: 5"))
+
+
+def without_a_step(folder: Path) -> None:
+    lines = (folder / "trials/0001" / METRICS).read_bytes().splitlines(keepends=True)
+    (folder / "trials/0001" / METRICS).write_bytes(b"".join([lines[0], *lines[2:]]))
+
+
+@pytest.mark.parametrize(
+    ("damage", "where", "said", "mended"),
+    [
+        (without_the_ask, LOG, "no line asks for trials/0001, of which others tell", True),
+        (with_another_seed, RESOLVED, "a setting was changed: its checksum does not fit", False),
+        (with_another_space, SPACE, "it is not the space file as it was given", False),
+        (without_a_step, f"trials/0001/{METRICS}", "1 of 3 evaluations are not in it", True),
+    ],
+)
+def test_the_doctor_finds_it_and_mends_what_follows_from_the_rest(
+    damage: Callable[[Path], None], where: str, said: str, mended: bool, finished: Path, folder: Path
+) -> None:
+    damage(folder)
+    found = {(each.where, each.what) for each in hpsearch.doctor(folder).findings}
+    assert (str(folder / where), said) in found
+    assert hpsearch.doctor(folder, repair=True).healthy is mended
+    whole, now = read_experiment(finished), read_experiment(folder)
+    assert [trial.history for trial in now.trials] == [trial.history for trial in whole.trials]
+    assert [trial.params for trial in now.trials] == [trial.params for trial in whole.trials]
+    rows = read_metrics(folder, "trials/0001")
+    assert [row["val/loss"] for row in rows] == [row["val/loss"] for row in read_metrics(finished, "trials/0001")]
 
 
 def test_where_it_does_not_follow_from_the_log_it_costs_that_trial(folder: Path) -> None:

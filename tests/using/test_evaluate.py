@@ -17,6 +17,7 @@ from hpsearch.families.class_prediction import ClassPrediction
 from hpsearch.final.evaluation import evaluate_model
 from hpsearch.final.export import export_model
 from hpsearch.final.opening import load_model
+from hpsearch.readers.shelf import read_sources
 from hpsearch.records import Goal
 from hpsearch.report.evaluation import Evaluation, Score, evaluation_html, evaluation_markdown
 from hpsearch.running.runner import RunOptions, run
@@ -243,3 +244,22 @@ def test_replicates_keep_their_scores_by_example(name: str, request: pytest.Fixt
         exact = {"texts": "test/accuracy", "images": "test/accuracy", "characters": "test/bits_per_char"}[name]
         assert means[exact] == pytest.approx(replicate.scores[exact], rel=0.02 if name == "characters" else 1e-6)
         assert set(found.values["test/accuracy"]) <= {0.0, 1.0} or name == "characters"
+
+
+@pytest.mark.parametrize("name", ["texts", "images", "characters"])
+def test_classical_methods_keep_theirs_and_are_compared_over_further_data(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    experiment = request.getfixturevalue(name)
+    metric = {"texts": "test/accuracy", "images": "test/accuracy", "characters": "test/loss"}[name]
+    own = {run.experiment: run for run in read_sources([str(experiment)]).runs if run.search is None}
+    classical = [run for run in own.values() if run.deterministic]
+    assert classical
+    for each in classical:
+        assert each.by_example is not None
+        assert each.by_example.names == own[experiment.name].by_example.names
+        mean = np.mean(each.by_example.values[metric])
+        assert mean == pytest.approx(each.metrics[metric].value, rel=0.02 if name == "characters" else 1e-6)
+    pairs = hpsearch.compare(experiment, metric=metric, goal="maximize" if name != "characters" else "minimize").pairs
+    told = {(pair.a, pair.b): pair.over_examples for pair in pairs}
+    assert all(found is not None and found.examples == classical[0].test_size for found in told.values())

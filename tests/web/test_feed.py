@@ -306,7 +306,7 @@ def test_a_list_shows_every_search_at_a_glance(growing: GrowingExperiment) -> No
     told = ask(page, "api/glance", of="line").json
     best = read_experiment(growing.folder).best
     assert best is not None
-    assert (told["ended"], told["trials"], told["head"]["best"]["number"]) == (6, 6, best.number)
+    assert (told["ended"], told["head"]["trials"], told["head"]["best"]["number"]) == (6, 60, best.number)
 
 
 def test_a_damaged_neighbour_costs_nobody_else_the_page(growing: GrowingExperiment) -> None:

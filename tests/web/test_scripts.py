@@ -162,8 +162,8 @@ const main = document.createElement("main");
 """
 
 HOME = """
-const head = (live) => ({ live, state: "finished", best: null });
-const glance = (live, ended) => ({ metric: "val/loss", ended, trials: 9, head: head(live) });
+const head = (live) => ({ live, state: "finished", best: null, trials: 9 });
+const glance = (live, ended) => ({ metric: "val/loss", ended, head: head(live) });
 const renew = async () => (await get("api/experiments")).experiments;
 const page = new HomePage({ renew, link: () => {} });
 const one = { name: "one", kind: "experiment", live: true, small: true, changed: 1 };
@@ -237,10 +237,32 @@ const curves = curvesPlot(search);
 for (const number of steps) search.rows.set(number, { ...row, number });
 const history = historyPlot([{ search }], { over: "time" });
 const series = seriesPlot({ steps, unit: "step" }, [["m", steps]], null);
-tell([curves.data[0].x.length, history.layout.xaxis.title.text, series.data[0].x.length, limits(steps, steps)]);
+const same = limits(Array(100).fill(0.59));
+tell([curves.data[0].x.length, history.layout.xaxis.title.text, series.data[0].x.length, limits(steps, steps), same]);
 """
 
 
 def test_lists_of_any_length_are_drawn(scripts: Path) -> None:
     """A trial may report at each of a million steps; the arguments of a call are about a hundred thousand."""
-    assert scripted(scripts, LONG) == [300_001, "seconds of searching", 300_000, None]
+    assert scripted(scripts, LONG) == [300_001, "seconds of searching", 300_000, None, None]
+
+
+EMPTY = """
+const { curvesPlot, historyPlot } = await import("./charts.js");
+const { slicesPlot } = await import("./slices.js");
+const { Search } = await import("./search.js");
+globalThis.fetch = async () => ({ ok: true, json: async () => told });
+globalThis.getComputedStyle = () => ({ getPropertyValue: () => "#000" });
+const search = await new Search("line").open();
+tell([historyPlot([{ search }]), curvesPlot(search), slicesPlot(search, [])].map((made) => made.empty ?? ""));
+"""
+
+
+def test_where_there_is_nothing_to_draw_a_sentence_says_so(growing: GrowingExperiment, scripts: Path) -> None:
+    growing.trial(0, (), outcome=Outcome.FAILED, params={"model.width": 128})
+    sentences = scripted(scripts, EMPTY, told=opened(growing.folder))
+    assert sentences == [
+        "No trial is complete yet.",
+        "No training has reported a value yet.",
+        "No trial is complete yet.",
+    ]

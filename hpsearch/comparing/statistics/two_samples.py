@@ -121,7 +121,7 @@ def signed_rank_interval(differences: Array, *, scale: float, level: float) -> t
     steps = np.round(differences / (SAME * scale))
     doubled = (2 * _pairwise_means(steps)).astype(np.int64)
     places, first = np.unique(doubled, return_index=True)
-    ends = _pairwise_means(differences)[first]
+    ends = np.where(places == 0, 0.0, _pairwise_means(differences)[first])  # 0 exactly: a noisy 0 lies on one side
     rate = round(1 - level, 12)  # 1 - 0.95 is a little more than 0.05
 
     def side(place: float) -> int:

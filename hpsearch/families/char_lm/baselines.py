@@ -7,11 +7,13 @@ beyond the start of a window, which the network cannot. A transformer that does 
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.families.char_lm.task import loss_scores
+from hpsearch.training.by_example import ByExample, MethodScores
 
 Tokens = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -19,21 +21,40 @@ Floats = NDArray[np.float64]
 LONGEST_CONTEXT = 6
 
 
-def ngram_scores(train: Tokens, val: Tokens, scored: Tokens, *, vocabulary: int) -> dict[str, Mapping[str, float]]:
+def ngram_scores(
+    train: Tokens, val: Tokens, scored: Tokens, *, vocabulary: int, window: int
+) -> dict[str, Mapping[str, float]]:
     """Return the scores of each model, fitted on `train`, on the tokens `scored`; loss, bits per character, perplexity.
 
-    The context length of `witten_bell`, up to LONGEST_CONTEXT, is the one that is best on `val`.
+    By example they are those of the network's windows, of `window` characters each. The context length of
+    `witten_bell`, up to LONGEST_CONTEXT, is the one that is best on `val`.
     """
     choices = [bits.mean() for bits in witten_bell_bits(train, val, vocabulary=vocabulary, longest=LONGEST_CONTEXT)]
     best = int(np.argmin(choices))
     *_, witten_bell = witten_bell_bits(train, scored, vocabulary=vocabulary, longest=best)
     bits = {
-        "uniform": math.log2(vocabulary),
-        "unigram": add_one_bits(train, scored, vocabulary=vocabulary, context=0).mean(),
-        "bigram": add_one_bits(train, scored, vocabulary=vocabulary, context=1).mean(),
-        "witten_bell": witten_bell.mean(),
+        "uniform": np.full(len(scored) - 1, math.log2(vocabulary)),
+        "unigram": add_one_bits(train, scored, vocabulary=vocabulary, context=0),
+        "bigram": add_one_bits(train, scored, vocabulary=vocabulary, context=1),
+        "witten_bell": witten_bell,
     }
-    return {name: loss_scores(float(value) * math.log(2)) for name, value in bits.items()}
+    means = {name: float(own.mean()) for name, own in bits.items()} | {"uniform": math.log2(vocabulary)}
+    return {
+        name: MethodScores(loss_scores(means[name] * math.log(2)), partial(_by_window, own, window))
+        for name, own in bits.items()
+    }
+
+
+def _by_window(bits: Floats, window: int) -> ByExample:
+    """Return the scores by window of the bits of each character, (characters,)."""
+    starts = np.arange(0, len(bits), window)
+    nats, characters = np.add.reduceat(bits, starts) * math.log(2), np.diff(starts, append=len(bits))
+
+    def scores(weights: Floats) -> dict[str, float]:
+        total = float(weights @ characters)
+        return loss_scores(float(weights @ nats) / total) if total else {}
+
+    return ByExample(len(starts), scores)
 
 
 def add_one_bits(train: Tokens, scored: Tokens, *, vocabulary: int, context: int) -> Floats:

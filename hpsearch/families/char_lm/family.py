@@ -124,7 +124,7 @@ class CharLM(Family[CharLMConfig]):
 
     def baselines(
         self,
-        config: CharLMConfig,  # noqa: ARG002 - they have no settings: the Family contract hands them over
+        config: CharLMConfig,
         splits: "Splits",
         split: "Split",
     ) -> Mapping[str, Mapping[str, float]]:
@@ -133,7 +133,8 @@ class CharLM(Family[CharLMConfig]):
         from hpsearch.families.char_lm.task import windows_of
 
         train, val, scored = (windows_of(splits, name).tokens.numpy() for name in ("train", "val", split))
-        return ngram_scores(train, val, scored, vocabulary=windows_of(splits, "train").vocabulary)
+        vocabulary = windows_of(splits, "train").vocabulary
+        return ngram_scores(train, val, scored, vocabulary=vocabulary, window=config.data.context)
 
 
 def _setting(data: DataSettings, part: Part) -> str:

@@ -5,7 +5,8 @@ frame at a time and takes spots for single molecules, so that it fails where spo
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from hpsearch.data.spots import candidates, fit_spot
 from hpsearch.families.decode.localisation import Tally
 from hpsearch.families.decode.settings import DecodeConfig
 from hpsearch.families.decode.task import Localisation, true_positions
+from hpsearch.training.by_example import ByExample, MethodScores
 from hpsearch.training.task import Batch, Dataset
 
 Floats = NDArray[np.float64]
@@ -35,9 +37,20 @@ class Fits:
     def score(self, *, brighter_than: float) -> dict[str, float]:
         """Return the scores of the spots with more photons than this."""
         tally = Tally()
-        for positions, photons, true in zip(self.positions, self.photons, self.true, strict=True):
-            tally.add(positions[photons > brighter_than], true)
+        for each in self._tallies(brighter_than):
+            tally.merge(each)
         return tally.scores()
+
+    def by_frame(self, *, brighter_than: float) -> ByExample:
+        """Return the same as a function of how often each frame counts."""
+        counted = np.array([astuple(each) for each in self._tallies(brighter_than)], dtype=np.float64)
+        return ByExample(len(counted), lambda weights: Tally(*(weights @ counted)).scores())
+
+    def _tallies(self, brighter_than: float) -> Iterator[Tally]:
+        for positions, photons, true in zip(self.positions, self.photons, self.true, strict=True):
+            tally = Tally()
+            tally.add(positions[photons > brighter_than], true)
+            yield tally
 
 
 def score_fits(config: DecodeConfig, val: Dataset, scored: Dataset) -> dict[str, float]:
@@ -46,7 +59,8 @@ def score_fits(config: DecodeConfig, val: Dataset, scored: Dataset) -> dict[str,
     photons = np.concatenate([np.zeros(1), *chosen.photons])
     thresholds = np.quantile(photons, np.linspace(0, 1, _THRESHOLDS, endpoint=False))
     best = max(thresholds, key=lambda photons: chosen.score(brighter_than=photons)["jaccard"])
-    return fit_split(config, scored, limit=len(scored)).score(brighter_than=best)
+    fits = fit_split(config, scored, limit=len(scored))
+    return MethodScores(fits.score(brighter_than=best), partial(fits.by_frame, brighter_than=best))
 
 
 def fit_split(config: DecodeConfig, data: Dataset, *, limit: int) -> Fits:

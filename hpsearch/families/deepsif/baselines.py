@@ -18,7 +18,8 @@ from hpsearch.data.lead_field import LeadField
 from hpsearch.data.recordings import covariance
 from hpsearch.families.deepsif.settings import DeepSIFConfig
 from hpsearch.families.deepsif.task import SourceImaging
-from hpsearch.training.task import Batch, Dataset
+from hpsearch.training.by_example import ByExample, MethodScores
+from hpsearch.training.task import Batch, Dataset, Forward
 
 Floats = NDArray[np.float64]
 
@@ -86,8 +87,13 @@ def score_baselines(config: DeepSIFConfig, data: Dataset) -> dict[str, Mapping[s
     scores: dict[str, Mapping[str, float]] = {}
     for name, method in METHODS.items():
         operator = torch.from_numpy(method(head.gain, decibels=decibels, noise=noise)).float()
-        scores[name] = task.evaluate(partial(estimate_sources, operator), _batches(data))
+        estimate = partial(estimate_sources, operator)
+        scores[name] = MethodScores(task.evaluate(estimate, _batches(data)), partial(_by_clip, task, estimate, data))
     return scores
+
+
+def _by_clip(task: SourceImaging, estimate: Forward, data: Dataset) -> ByExample:
+    return task.by_example(estimate, _batches(data))
 
 
 def estimate_sources(operator: Tensor, eeg: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from hpsearch.data.disk_cache import Arrays
 from hpsearch.data.eeg_settings import head_of
 from hpsearch.families.deepsif.network import build_network
 from hpsearch.families.deepsif.settings import DeepSIFConfig
+from hpsearch.training.by_example import ByExample, means_of
 from hpsearch.training.task import Batch, Forward, Task
 
 
@@ -76,6 +77,20 @@ class SourceImaging(Task):
                 totals[name] += float(values.sum())
             examples += size
         return {name: total / examples for name, total in totals.items()}
+
+    def by_example(self, forward: Forward, batches: Iterable[Batch]) -> ByExample:
+        """Return the same scores by clip: all are means over clips."""
+        rows: dict[str, list[Tensor]] = defaultdict(list)
+        for batch in batches:
+            estimate, sources = forward(batch["eeg"]), batch["sources"]
+            for clip in range(len(estimate)):
+                parts = source_loss(estimate[clip : clip + 1], sources[clip : clip + 1], self.scalars)
+                rows["loss"].append(parts["loss"][None])
+                rows["mse"].append(parts["reconstruction"][None])
+            for name, values in self.scores.score(estimate, sources).items():
+                rows[name].append(values)
+        found = {name: torch.cat(parts).detach().double().cpu().numpy() for name, parts in rows.items()}
+        return ByExample(len(found["loss"]), means_of(found))
 
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Shift EEG and sources together in time, then add white noise to the EEG only."""

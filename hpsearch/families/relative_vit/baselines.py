@@ -1,12 +1,15 @@
 """Classical methods on the pixels, as floors for the network."""
 
+from functools import partial
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from hpsearch.families.relative_vit.task import ClassificationTally, ImageData
+from hpsearch.families.relative_vit.task import TOP, ClassificationTally, ImageData
+from hpsearch.training.by_example import MethodScores, classification_by_example
 
 _LARGEST_SIDE = 32
 """Larger images are scaled down by means to sides of this length, or a logistic regression would not end."""
@@ -34,9 +37,10 @@ def score_baselines(train: ImageData, data: ImageData) -> dict[str, dict[str, fl
 
 
 def _scores(chances: NDArray[np.float64], labels: Tensor) -> dict[str, float]:
-    tally = ClassificationTally(chances.shape[1])
-    tally.add(torch.from_numpy(chances).clamp(min=1e-12).log(), labels)
-    return tally.scores()
+    tally, logarithms = ClassificationTally(chances.shape[1]), torch.from_numpy(chances).clamp(min=1e-12).log()
+    tally.add(logarithms, labels)
+    by_image = partial(classification_by_example, logarithms.numpy(), labels.numpy().astype(np.int64), top=TOP)
+    return MethodScores(tally.scores(), by_image)
 
 
 def _pixels(data: ImageData) -> NDArray[np.float32]:

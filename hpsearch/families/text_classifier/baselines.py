@@ -1,14 +1,16 @@
 """Floors for a text classifier: the most frequent class, and tf-idf with logistic regression."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from hpsearch.families.text_classifier.loading import TextData
+from hpsearch.families.text_classifier.loading import NO_LABEL, TextData
 from hpsearch.families.text_classifier.task import classification_scores
+from hpsearch.training.by_example import ByExample, MethodScores, classification_by_example
 
 Floats = NDArray[np.float64]
 
@@ -18,12 +20,20 @@ STRENGTHS = (1.0, 10.0, 100.0)
 
 def baseline_scores(train: TextData, val: TextData, scored: TextData) -> dict[str, Mapping[str, float]]:
     """Return each method's scores on the part `scored`; the methods learn from `train` and choose on `val`."""
+    known = _labels(scored) != NO_LABEL
     train, val, scored = (part.of_main_task() for part in (train, val, scored))
+    found = {"majority": _frequencies(train, len(scored)), "tfidf_logistic": _tfidf_logistic(train, val, scored)}
     labels = _labels(scored)
     return {
-        "majority": classification_scores(_frequencies(train, len(scored)), labels),
-        "tfidf_logistic": classification_scores(_tfidf_logistic(train, val, scored), labels),
+        name: MethodScores(classification_scores(own, labels), partial(_by_text, own, labels, known))
+        for name, own in found.items()
     }
+
+
+def _by_text(logarithms: Floats, labels: NDArray[np.int64], known: NDArray[np.bool_]) -> ByExample:
+    """Return the scores by text of the whole part, of which only the `known` ones have a label and count."""
+    of_known = classification_by_example(logarithms, labels)
+    return ByExample(len(known), lambda weights: of_known.scores(weights[known]), of_known.proportions)
 
 
 def _frequencies(train: TextData, examples: int) -> Floats:

@@ -16,7 +16,7 @@ from hpsearch.report.charts.style import add_title, write_for_paper
 from hpsearch.report.comparison.contents import ReportContents
 from hpsearch.report.comparison.grouped import GroupedReport, pictures_of, prefix_of
 from hpsearch.report.comparison.html import as_grouped_html, as_html
-from hpsearch.report.comparison.latex import as_grouped_latex, as_latex
+from hpsearch.report.comparison.latex import as_grouped_latex, as_latex, grouped_methods_latex, methods_latex
 from hpsearch.report.comparison.markdown import as_grouped_markdown, as_markdown
 from hpsearch.report.health import health_rows
 
@@ -109,7 +109,11 @@ def markdown_of(evidence: ReportContents, prefix: str = "") -> str:
 
 
 def _latex(evidence: ReportContents) -> Written:
-    return {"report.tex": as_latex(evidence.comparison)}
+    return {"report.tex": as_latex(evidence.comparison), **_methods(methods_latex(evidence.comparison))}
+
+
+def _methods(text: str) -> Written:
+    return {"methods.tex": text} if text else {}
 
 
 def _json(evidence: ReportContents) -> Written:
@@ -131,7 +135,7 @@ FORMATS: dict[str, Callable[[ReportContents], Written]] = {
 _GROUPED: dict[str, Callable[[GroupedReport], Written]] = {
     "html": lambda report: {"report.html": as_grouped_html(report)},
     "md": lambda report: {"report.md": as_grouped_markdown(report, list(_texts(report)))},
-    "tex": lambda report: {"report.tex": as_grouped_latex(report)},
+    "tex": lambda report: {"report.tex": as_grouped_latex(report), **_methods(grouped_methods_latex(report))},
     "csv": _as_grouped_csv,
     "json": lambda report: {"compare.json": compare_json(report)},
 }

@@ -16,6 +16,7 @@ from hpsearch.report.charts.gallery import Picture, gallery
 from hpsearch.report.charts.style import svg_of
 from hpsearch.report.comparison.contents import ReportContents
 from hpsearch.report.comparison.grouped import GroupedReport, adjustment, pictures_of, prefix_of
+from hpsearch.report.comparison.methods import methods_sections
 from hpsearch.report.comparison.rows import (
     PAIR_TITLES,
     SCORE_TITLES,
@@ -31,7 +32,9 @@ from hpsearch.report.comparison.trials import trial_tables
 from hpsearch.report.health import HEALTH_TITLES, health_rows
 from hpsearch.report.wording import number
 
-_LONG = frozenset({"verdict", "effect", "test", "interval", "what", "try", "why", "reason", "where", "objection"})
+_LONG = frozenset(
+    {"item", "fact", "verdict", "effect", "test", "interval", "what", "try", "why", "reason", "where", "objection"}
+)
 """Columns whose texts break between words, so that a table fits into a page."""
 _WRAPPED = {"long": _LONG, "names": frozenset({"a", "b", "experiment", "run"})}
 """The columns of names, too, where those are long."""
@@ -133,6 +136,7 @@ def _body(evidence: ReportContents, pictures: Sequence[Picture]) -> dict[str, An
         "health": [("", row) for row in health_rows(evidence.health)],
         "dropped_titles": ("experiment", "run", "why"),
         "dropped": [("", row) for row in dropped_rows(comparison)],
+        "methods": methods_sections(comparison),
     }
 
 

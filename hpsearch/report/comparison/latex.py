@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from hpsearch.cleaning import latex as escaped
 from hpsearch.cleaning import one_line
 from hpsearch.comparing.comparison import Comparison
+from hpsearch.report.comparison.checklist import SOURCE
 from hpsearch.report.comparison.grouped import GroupedReport
 from hpsearch.report.comparison.overview import OVERVIEW_TITLES, overview_rows
 from hpsearch.report.comparison.rows import (
@@ -54,6 +55,38 @@ def _tables(comparison: Comparison, *, title: str = "") -> list[str]:
         pairs = [_pair(row) for row in pair_rows(comparison)]
         tables.append(_table(PAIR_TITLES, pairs, align="lll" + "l" * 6, caption=said))
     return tables
+
+
+def methods_latex(comparison: Comparison) -> str:
+    """Return methods.tex: the methods as paragraphs and the checklist as a list, or "" if nobody has written them.
+
+    What is not known are comments at the top, for whoever sets the text to add.
+    """
+    return f"% needs no package\n{_methods(comparison)}" if comparison.methods is not None else ""
+
+
+def grouped_methods_latex(report: GroupedReport) -> str:
+    """Return methods.tex of all groups, the group's name before each."""
+    found = [
+        f"\\subsection*{{{escaped(group.name)}}}\n{_methods(group.comparison)}"
+        for group in report.groups
+        if group.comparison.methods is not None
+    ]
+    return f"% needs no package\n{chr(10).join(found)}" if found else ""
+
+
+def _methods(comparison: Comparison) -> str:
+    methods = comparison.methods
+    if methods is None:
+        return ""
+    unknown = [f"% not known to hpsearch: {one_line(each)}" for each in methods.unknown]
+    said = [f"\\paragraph{{{escaped(title)}.}} {escaped(text)}\n" for title, text in methods.paragraphs.items()]
+    items = [
+        rf"\item \textbf{{{escaped(each.answer)}:}} {escaped(each.item + (f': {each.fact}' if each.fact else ''))}."
+        for each in methods.checklist
+    ]
+    checked = ["\\paragraph{Reproducibility.} " + escaped(SOURCE), r"\begin{itemize}", *items, r"\end{itemize}"]
+    return "\n".join([*unknown, *said, *checked]) + "\n"
 
 
 def _pair(row: PairRow) -> list[str]:

@@ -8,6 +8,7 @@ from hpsearch.comparing.comparison import Comparison
 from hpsearch.comparing.conclusion import conclude, details
 from hpsearch.report.comparison.contents import Cover, Section
 from hpsearch.report.comparison.grouped import GroupedReport, adjustment
+from hpsearch.report.comparison.methods import methods_sections
 from hpsearch.report.comparison.rows import (
     LEVEL_WITH_BEST,
     PAIR_TITLES,
@@ -47,6 +48,7 @@ def as_markdown(
     if dropped := dropped_rows(comparison):
         parts.append("## Runs that do not count\n\n" + table(("experiment", "run", "why"), dropped))
     parts += map(_section, cover.after if cover else ())
+    parts += map(_section, methods_sections(comparison))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

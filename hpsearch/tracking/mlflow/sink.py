@@ -6,6 +6,7 @@ follows from the folders of the study and its arms, and writing it again changes
 """
 
 import fcntl
+import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
@@ -52,6 +53,7 @@ from hpsearch.tracking.mlflow.tags import (
     experiment_tags,
     parent_tags,
     study_tags,
+    values_by_seed,
 )
 from hpsearch.tracking.mlflow.writing import FoundRun, Store, param_text
 
@@ -196,7 +198,8 @@ class MlflowSink(Sink):
         if not state.parent.deleted:
             self._store.log(state.parent.id, rows=[row], tags=tags)
         if best and study_of(self.folder) is None:
-            value = state.runs[best].value or 0.0
+            values = values_by_seed(state.runs)[best]
+            value = math.fsum(values) / len(values)
             told = experiment_tags(read_resolved(self.folder), self.folder, best=(best, value))
             self._store.describe({name: told[name] for name in (DESCRIPTION_TAG, BEST_TAG, BEST_RUN_TAG)})
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import statistics
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 
 from hpsearch.cleaning import markdown
 from hpsearch.experiment.files import read_json
-from hpsearch.experiment.layout import CONFIG, SPACE, RunKind, run_kind
+from hpsearch.experiment.layout import CONFIG, SPACE, RunKind, raced_trial, run_kind
+from hpsearch.experiment.reading import most_seeds
 from hpsearch.experiment.studies import read_result
 from hpsearch.records import Goal, Outcome
 from hpsearch.tracking.entries import DROPPED, MirroredRun, MirrorState, Point, Row, run_title
@@ -60,24 +62,52 @@ def conclusion(folder: Path, resolved: dict[str, Any], state: MirrorState) -> tu
     numbers: dict[str, float] = {f"trials/{outcome}": float(counts[outcome]) for outcome in Outcome}
     numbers["trials/unfinished"] = float(counts[None])
     tags: dict[str, str] = {}
-    best = _best(trials, Goal(resolved["space"]["objective"]["goal"]))
+    values = values_by_seed(state.runs)
+    space = resolved["space"]
+    best = _best(trials, values, Goal(space["objective"]["goal"]), most_seeds=most_seeds(space))
     if best:
-        numbers["best_objective"] = trials[best].value or 0.0
+        numbers["best_objective"] = math.fsum(values[best]) / len(values[best])
+        if len(values[best]) > 1:
+            numbers |= {"best_objective/seeds": len(values[best]), "best_objective/sd": statistics.stdev(values[best])}
         tags[BEST_RUN_TAG] = run_title(best)
         tags |= {f"hpsearch.best.{name}": param_text(value) for name, value in _params(folder / best).items()}
     finished = len(trials) - counts[None]
     return best, [Point(name, value, state.time, finished) for name, value in numbers.items()], tags
 
 
-def _best(trials: dict[str, MirroredRun], direction: Goal) -> str | None:
-    """Return the complete trial with the best value, the earliest of equals."""
+def values_by_seed(runs: Mapping[str, MirroredRun]) -> dict[str, list[float]]:
+    """Return the values of each trial that has come to its end, on all seeds that it was trained on (search.seeds)."""
+    values = {
+        path: [run.value]
+        for path, run in runs.items()
+        if run_kind(path) is RunKind.TRIAL
+        and run.outcome == Outcome.COMPLETE
+        and run.value is not None
+        and not math.isnan(run.value)
+    }
+    for path, run in runs.items():
+        trial = raced_trial(path)
+        if trial is None or run.outcome is None or trial not in values:
+            continue
+        if run.outcome == Outcome.COMPLETE and run.value is not None and math.isfinite(run.value):
+            values[trial].append(run.value)
+        else:  # what cannot be trained on every seed is not the best
+            del values[trial]
+    return values
+
+
+def _best(
+    trials: Mapping[str, MirroredRun], values: Mapping[str, list[float]], direction: Goal, *, most_seeds: int
+) -> str | None:
+    """Return the complete trial with the best mean, the earliest of equals; those with all seeds come first."""
+    full = any(path in values and len(values[path]) >= most_seeds for path in trials)
     best: str | None = None
     value = math.nan
-    for path, run in trials.items():
-        if run.outcome != Outcome.COMPLETE or run.value is None or math.isnan(run.value):
-            continue
-        if best is None or direction.better(run.value, than=value):
-            best, value = path, run.value
+    for path in trials:
+        if path in values and (len(values[path]) >= most_seeds or not full):
+            mean = math.fsum(values[path]) / len(values[path])
+            if best is None or direction.better(mean, than=value):
+                best, value = path, mean
     return best
 
 

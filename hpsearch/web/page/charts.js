@@ -1,5 +1,5 @@
 // Pictures by plotly.js, loaded after the page is there. Texts of the runs are escaped: plotly reads some HTML in them.
-import { colour, largest, number, smallest } from "./tools.js";
+import { colour, el, fill, largest, number, smallest } from "./tools.js";
 
 let loading = null;
 export function plotly() {
@@ -71,25 +71,39 @@ export class Picture {
       const Plotly = await plotly();
       this.stale = false;
       const made = this.make();
-      const settings = { responsive: true, displayModeBar: false };
-      await Plotly.react(this.place, made.data, themed(made.layout), settings);
-      if (this.click && !this.listening) {
-        this.listening = true;
-        this.place.on("plotly_click", (event) => this.click(event.points[0]));
-      }
+      if (made.empty) this.write(Plotly, made.empty);
+      else await this.plot(Plotly, made);
     } catch (error) {
-      this.place.textContent = error.message;
+      this.write(window.Plotly, error.message);
     } finally {
       this.drawing = false;
     }
     if (this.stale) this.draw();
   }
 
+  async plot(Plotly, made) {
+    if (this.written) fill(this.place);
+    this.written = false;
+    await Plotly.react(this.place, made.data, themed(made.layout), { responsive: true, displayModeBar: false });
+    if (this.click && !this.listening) {
+      this.listening = true;
+      this.place.on("plotly_click", (event) => this.click(event.points[0]));
+    }
+  }
+
+  /** A sentence where the picture would be. */
+  write(Plotly, sentence) {
+    if (this.place.classList.contains("js-plotly-plot")) Plotly.purge(this.place);
+    this.listening = false;
+    this.written = true;
+    fill(this.place, el("p.empty", {}, sentence));
+  }
+
   remove() {
     this.watcher.disconnect();
     dark.removeEventListener("change", this.again);
     narrow.removeEventListener("change", this.again);
-    if (window.Plotly && this.listening) window.Plotly.purge(this.place);
+    if (this.place.classList.contains("js-plotly-plot")) window.Plotly.purge(this.place);
   }
 }
 
@@ -113,6 +127,7 @@ export function limits(values, kept = []) {
   const high = largest(kept, Math.min(sorted.at(-1), at(0.75) + 3 * spread));
   if (sorted.at(-1) - sorted[0] < 3 * (high - low)) return null;
   const outside = sorted.filter((value) => value < low || value > high).length;
+  if (!outside) return null; // all are the same
   const room = 0.05 * (high - low);
   return { range: [low - room, high + room], outside, far: sorted.at(-1) > high ? sorted.at(-1) : sorted[0] };
 }
@@ -160,6 +175,7 @@ export function historyPlot(searches, { over = "trials", say = () => {} } = {}) 
       hovertemplate: hover(name ?? "best so far"),
     });
   }
+  if (!data.length) return { empty: "No trial is complete yet." };
   const found = limits(every, bests);
   say(
     found
@@ -249,6 +265,7 @@ export function curvesPlot(search, { say = () => {} } = {}) {
       hovertemplate: `trial %{customdata}, ${escaped(search.unit)} %{x}: %{y:.4g}<extra>${name}</extra>`,
     });
   }
+  if (!data.length) return { empty: "No training has reported a value yet." };
   // an exploded curve is one whose largest or smallest value is far from those of the others
   const ends = drawn.flatMap(({ curve }) => {
     const known = curve.values.filter(Number.isFinite);

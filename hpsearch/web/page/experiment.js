@@ -152,7 +152,7 @@ export class ExperimentPage {
       fill(
         said,
         [
-          made.all ? "Complete trials; the later, the darker; a ring around the best." : "No trial is complete yet.",
+          made.empty ? "" : "Complete trials; the later, the darker; a ring around the best.",
           made.shown < made.all ? `${made.shown} of ${made.all} are drawn.` : "",
           left > 0 && made.axes >= 9 ? `${many(left, "parameter")} are not drawn.` : "",
         ]
@@ -294,12 +294,20 @@ export class ExperimentPage {
         this.health,
         el("header", {}, el("h2", {}, "Health")),
         shown.map((each) => finding(each, this.name)),
-        shown.length ? null : el("p.empty", {}, "Nothing is wrong with the trainings so far."),
+        shown.length ? null : el("p.empty", {}, this.nothingFound()),
         told.warnings.map((text) => el("p.warnings.small", {}, text)),
       );
     } catch (error) {
       fill(this.health, el("header", {}, el("h2", {}, "Health")), el("p.error", {}, error.message));
     }
+  }
+
+  /** What to say without a finding: trials that ended badly have their reasons in the table. */
+  nothingFound() {
+    const bad = this.search.list.filter((row) => row.outcome !== null && kindOf(row.outcome, false) === "bad").length;
+    const other = this.search.head.live ? " so far" : "";
+    if (!bad) return `Nothing is wrong with the trainings${other}.`;
+    return `${many(bad, "trial")} came to nothing: the table says why. Nothing else is wrong${other}.`;
   }
 
   async readConfirmation() {

@@ -93,7 +93,7 @@ export class Glance {
     const { head, rows, metric } = this.search;
     const trials = [...rows.values()];
     const ended = trials.filter((row) => row.outcome !== null);
-    const goal = head.confirming ? Math.max(trials.length, 0) : Math.max(head.goal_count, trials.length);
+    const goal = head.trials;
     const best = head.best;
     const fact = (title, value, ...more) =>
       el(
@@ -122,7 +122,7 @@ export class Glance {
       fact(
         `best ${metric}`,
         best ? el("a", { href: linkTo(this.name, best.number) }, number(best.value)) : "—",
-        best ? `trial ${best.number}, ${this.search.unit} ${best.step}` : "no trial is complete yet",
+        best ? `trial ${best.number}, ${this.search.unit} ${best.step}${best.seeds}` : `no trial is complete${head.live ? " yet" : ""}`,
         running,
       ),
       fact(

@@ -1,7 +1,7 @@
 // Parallel coordinates: a line for each trial over its parameters and its value. Drawn on a canvas, as plotly's need WebGL.
 import { dark, limits, thinned } from "./charts.js";
 import { orderedAxes } from "./slices.js";
-import { colour, largest, number, smallest } from "./tools.js";
+import { colour, el, largest, number, smallest } from "./tools.js";
 
 const HEIGHT = 340;
 const ROOM = { top: 46, bottom: 34, side: 44 };
@@ -58,7 +58,8 @@ export class Parallel {
     this.canvas = document.createElement("canvas");
     this.canvas.setAttribute("role", "img");
     this.canvas.setAttribute("aria-label", "parallel coordinates of all trials; the table below has the same values");
-    place.replaceChildren(this.canvas);
+    this.none = el("p.empty", { hidden: true }, "No parameter has several values yet.");
+    place.replaceChildren(this.canvas, this.none);
     this.observer = new ResizeObserver(() => this.draw());
     this.observer.observe(place);
     this.again = () => this.draw();
@@ -124,16 +125,13 @@ export class Parallel {
     this.canvas.width = width * ratio;
     this.canvas.height = HEIGHT * ratio;
     this.canvas.style.height = `${HEIGHT}px`;
+    this.drawn = this.axes(width);
+    this.canvas.hidden = this.drawn.length < 2;
+    this.none.hidden = !this.canvas.hidden;
+    if (this.canvas.hidden) return;
     const pen = this.canvas.getContext("2d");
     pen.scale(ratio, ratio);
     pen.clearRect(0, 0, width, HEIGHT);
-    this.drawn = this.axes(width);
-    if (this.drawn.length < 2) {
-      pen.fillStyle = colour("faint");
-      pen.textAlign = "center";
-      pen.fillText("no complete trials with different values yet", width / 2, HEIGHT / 2);
-      return;
-    }
     this.lines(pen);
     this.scales(pen);
   }
@@ -161,7 +159,7 @@ export class Parallel {
     const dense = Math.min(0.75, Math.max(0.05, 200 / rows.length));
     const grey = colour("pruned");
     pen.setLineDash([2, 3]);
-    for (const row of thinned(others, MOST_LINES / 4)) stroke(row, grey, 0.8, 0.6 * dense);
+    for (const row of thinned(others, MOST_LINES / 4)) stroke(row, grey, 1, 0.9 * dense);
     pen.setLineDash([]);
     const drawn =
       complete.length > MOST_LINES

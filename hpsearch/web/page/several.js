@@ -60,7 +60,7 @@ export class HomePage {
     if (now === this.drawn) return;
     this.drawn = now;
     if (!all.length) {
-      fill(this.list, el("p.empty", {}, "There is none here yet: `hpsearch run` begins one."));
+      fill(this.list, el("p.empty", {}, el("span", {}, "There is none here yet: ", el("code", {}, "hpsearch run"), " begins one.")));
       return;
     }
     const rows = lines.map(([each, state, trials, best, error]) =>
@@ -87,7 +87,7 @@ export class HomePage {
     if (!told || told.error) return [running, "", "", told?.error ?? ""];
     const { head } = told;
     const best = head.best ? `${told.metric} ${number(head.best.value)}` : "—";
-    return [each.live && head.paused ? "paused" : each.live ? running : head.state, `${told.ended} of ${told.trials}`, best, ""];
+    return [each.live && head.paused ? "paused" : each.live ? running : head.state, `${told.ended} of ${head.trials}`, best, ""];
   }
 }
 
@@ -279,7 +279,13 @@ export class ComparePage {
     fill(
       main,
       el("h1", {}, this.names.join(" and ")),
-      el("p.faint", {}, "What was found is shown; `hpsearch compare` tests whether two experiments differ."),
+      el(
+        "p.faint",
+        {},
+        "What was found is shown; ",
+        el("code", {}, "hpsearch compare"),
+        " tests whether two experiments differ.",
+      ),
       alike
         ? this.together.place
         : el("p", {}, "Their objectives are not the same, so that they are not drawn in one picture."),
@@ -320,7 +326,7 @@ export class ComparePage {
     const facts = [
       ["state", (search) => search.head.state],
       ["metric", (search) => `${search.metric}, ${search.goal}`],
-      ["trials", (search) => `${search.list.filter((row) => row.outcome !== null).length} of ${search.rows.size}`],
+      ["trials", (search) => `${search.list.filter((row) => row.outcome !== null).length} of ${search.head.trials}`],
       ["complete", (search) => search.complete.length],
       ["time", (search) => duration(search.head.elapsed)],
       ["best", (search, place) => (best[place] ? `${number(best[place].value)} (trial ${best[place].number})` : "—")],
@@ -329,14 +335,15 @@ export class ComparePage {
       name,
       this.searches.map((search, place) => String(read(search, place))),
     ]);
-    const paths = [...new Set(this.searches.flatMap((search) => search.axes.map((axis) => axis.path)))];
-    for (const path of paths) {
+    const names = new Map(this.searches.flatMap((search) => search.axes.map((axis) => [axis.path, axis.name])));
+    const alike = new Set(names.values()).size === names.size;
+    for (const [path, name] of names) {
       const value = (search, place) => {
         const index = search.axes.findIndex((axis) => axis.path === path);
         const found = index < 0 ? null : best[place]?.params[index];
         return found === null || found === undefined ? "—" : number(found);
       };
-      lines.push([path, this.searches.map(value)]);
+      lines.push([alike ? name : path, this.searches.map(value)]);
     }
     fill(
       this.table,

@@ -20,6 +20,10 @@ export function slicesPlot(search, shares, { most = 9 } = {}) {
   const columns = narrow.matches ? 1 : Math.min(3, axes.length || 1);
   const rows = Math.ceil(axes.length / columns) || 1;
   const complete = search.complete.sort((a, b) => a.number - b.number);
+  if (!complete.length || !axes.length) {
+    const why = complete.length ? "No parameter has several values." : "No trial is complete yet.";
+    return { empty: why, shown: 0, all: complete.length, axes: 0 };
+  }
   const drawn = thinned(complete, Math.floor(6000 / Math.max(1, axes.length)));
   const best = search.rows.get(search.head.best?.number);
   const found = limits(

@@ -171,6 +171,13 @@ def test_the_interval_of_signed_ranks_excludes_0_where_the_test_rejects_it(
     assert mirrored == (-found[1], -found[0])
 
 
+def test_an_end_at_0_is_0_whatever_rounding_has_left_of_it() -> None:
+    """The mean of 0.4 - 0.3 and 0.4 - 0.5 is 3e-17: an interval from there on excludes a 0 that is not rejected."""
+    differences = np.array([0.4, 0.8, 0.8, 0.8, 0.4, 0.4]) - np.array([0.3, *[0.5] * 5])
+    assert paired.signed_rank_interval(differences, scale=0.8, level=0.8) == (0.0, pytest.approx(0.3))
+    assert paired.signed_rank_interval(-differences, scale=0.8, level=0.8) == (pytest.approx(-0.3), 0.0)
+
+
 def test_ranks_are_balanced_with_ties_averaged() -> None:
     """18 gains and 8 losses of one size: (18 - 8) times the average rank 13.5, in whatever order they come."""
     gains = np.array([0.01] * 18 + [-0.01] * 8)

@@ -15,14 +15,18 @@ from rich.console import Console
 
 from hpsearch.cleaning import markdown as escaped
 from hpsearch.errors import UnknownNameError
+from hpsearch.report.comparison.background import background_of
 from hpsearch.report.comparison.contents import ReportContents
 from hpsearch.report.comparison.files import FORMATS, write_report
+from hpsearch.report.comparison.methods import with_methods
 from hpsearch.report.comparison.terminal import show_comparison
 from tests.report.comparison.evidence import WICKED, datasets_evidence, search_evidence, seeds_evidence
 
 MAKERS = [seeds_evidence, datasets_evidence, search_evidence]
 QUICKEST_FIRST = [search_evidence, *(pytest.param(make, marks=pytest.mark.slow) for make in MAKERS[:2])]
-DOCUMENT = r"\documentclass{article}\usepackage{booktabs,graphicx}\begin{document}\input{report}\end{document}"
+DOCUMENT = (
+    r"\documentclass{article}\usepackage{booktabs,graphicx}\begin{document}\input{report}\input{methods}\end{document}"
+)
 
 
 @pytest.mark.parametrize("make", QUICKEST_FIRST)
@@ -101,7 +105,9 @@ def test_markdown_marks_the_best_and_escapes_the_rest(tmp_path: Path) -> None:
 @pytest.mark.parametrize("make", MAKERS)
 def test_the_tables_for_a_paper_compile(tmp_path: Path, make: Callable[[], ReportContents]) -> None:
     assert shutil.which("pdflatex"), "the tests need LaTeX: apt-get install texlive-latex-recommended"
-    write_report(make(), tmp_path, ["tex"])
+    evidence = make()
+    told = with_methods(evidence.comparison, evidence.runs, background_of(evidence.runs, []))
+    write_report(replace(evidence, comparison=told), tmp_path, ["tex"])
     (tmp_path / "paper.tex").write_text(DOCUMENT)
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)

@@ -122,7 +122,7 @@ def test_the_database_itself_is_a_store_too(tmp_path: Path, database: Postgres) 
 def shown(folder: Path, uri: str) -> Iterator[int]:
     """`hpsearch ui --mlflow` on a store, on a port."""
     port = free_port()
-    words = ["ui", "line", "--root", str(folder.parent), "--mlflow", "--port", str(port), "--tracking-uri", uri]
+    words = ["ui", str(folder), "--mlflow", "--port", str(port), "--tracking-uri", uri]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     page = subprocess.Popen([sys.executable, "-m", "hpsearch", *words], env=environment)
     try:

@@ -2,15 +2,25 @@
 
 import subprocess
 import sys
+import threading
+import time
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from hpsearch.errors import SearchFailedError
+from hpsearch.experiment.layout import LOG
+from hpsearch.experiment.log import Log
+from hpsearch.jobs import ObjectiveSpec
 from hpsearch.space.search_settings import Resources, Search
-from hpsearch.workers.engines import Cluster
+from hpsearch.workers.engines import Cluster, EngineContext
 from hpsearch.workers.machine import core_count
 from hpsearch.workers.ray_tune import cluster
-from hpsearch.workers.ray_tune.cluster import ClusterNode, Demand, demand_of, living_nodes, places, room
+from hpsearch.workers.ray_tune.cluster import ClusterNode, Connection, Demand, demand_of, living_nodes, places, room
+from hpsearch.workers.ray_tune.workers import TuneWorkers
+from tests.toy_spaces import toy_space
 
 PLAIN = ClusterNode("10.0.0.1", {"CPU": 4})
 DOUBLE = ClusterNode("10.0.0.2", {"CPU": 16, "GPU": 2})
@@ -156,3 +166,57 @@ def test_a_wrong_address_is_said_in_a_sentence(address: str, said: str, tmp_path
     (sentence,) = ended.stderr.splitlines()
     assert sentence.startswith("hpsearch: ")
     assert said in sentence
+
+
+class Dying(FakeRay):
+    """A cluster whose nodes die, and come back if they are started again."""
+
+    alive = True
+
+    def nodes(self) -> list[dict[str, object]]:
+        return [{**node, "Alive": self.alive and node["Alive"]} for node in super().nodes()]
+
+
+def test_a_cluster_without_a_living_node_is_waited_for_a_while_and_then_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when its raylet was killed: Ray itself would wait for ever."""
+    now, ray, connection = [0.0], Dying(), SimpleNamespace(is_gone=False)
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    with closing(Log(tmp_path / LOG)) as log:
+        context = EngineContext(tmp_path, log, toy_space(tmp_path), ObjectiveSpec("x:y", {}), lock=-1)
+        found = TuneWorkers(context)
+        found._ray, found._connection, found._demand = ray, connection, Demand({"CPU": 1})  # type: ignore[assignment]
+
+        def look(after: float) -> int:
+            now[0] += after
+            return found.idle
+
+        assert look(0) == 1
+        ray.alive = False
+        assert [look(5) for _ in range(5)] == [0] * 5
+        ray.alive = True
+        assert look(5) == 1
+        ray.alive = False
+        assert [look(5) for _ in range(6)] == [0] * 6
+        assert not connection.is_gone
+        with pytest.raises(SearchFailedError, match="no living node for 30 s; nothing that was finished is lost"):
+            look(5)
+        assert connection.is_gone
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_cluster_that_is_gone_is_left_within_bounded_time(gone: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "_LEAVING_SECONDS", 0.01)
+    left, answer = threading.Event(), threading.Event()
+
+    class Waiting:
+        def shutdown(self) -> None:
+            answer.wait(30 if gone else 0)
+            left.set()
+
+    connection = object.__new__(Connection)
+    connection.is_gone = gone
+    connection._shut_down(Waiting())
+    assert left.is_set() is not gone
+    answer.set()
