@@ -195,12 +195,11 @@ class Note:
 class RunRecord:
     """One training as the experiment's log tells it: a trial of the search or a replicate of a confirmation.
 
-    `value` is the objective by the space's rule and `step` the step at which it was taken; `seconds` is training time
-    over all attempts. `history` has (step, metric of the objective). `scores` has a replicate's test metrics, `fold`
-    the fold it was tested on; `train_size` and `test_size` are its examples. A copy of another run has that one's
-    history, seed and `changes` up to then: they belong to its weights. Its `params` are the newest. `data` is the
-    fingerprint of the data that it was trained and scored on. `notes` are what people have written down of it. Of a
-    trial on several seeds `value` is the mean of `by_seed`.
+    `value` is the objective by the space's rule, of several seeds the mean of `by_seed`, and `step` where it was taken;
+    `seconds` is training time over all attempts. `history` has (step, metric of the objective). `scores` has a
+    replicate's test metrics, `fold` the fold it was tested on; `train_size` and `test_size` are its examples. A copy of
+    another run has that one's history, seed and `changes` up to then: they are its weights'. Its `params` are the
+    newest. `data` is the fingerprint of its data. `notes` are what people have written of it.
     """
 
     run: str
@@ -260,11 +259,11 @@ class BaselineRecord:
 class ExperimentRecord:
     """A whole experiment, read back from its folder. `unit` is what its steps count: `epoch` or `step`.
 
-    `elapsed` is how many seconds the search has run, over all sessions; confirmations are not in it. `budget` is how
-    many trainings the search may have, with those that people have `added`; `reruns` of them were on further seeds, of
-    which a race gives a configuration `most_seeds`. `paused` says that a person has paused it, and `notes` are what
-    people have written down. `dropped` trials did not fit a changed space. `started` and `last` are the Unix times of
-    the first and last event of its log, `closing` how its last session ended (see `ExperimentState.closing`).
+    `elapsed` is how many seconds the search has run, over all sessions, without confirmations. `budget` is how many
+    trainings the search may have, with what people have `added`; `reruns` of them were on further seeds, of which a
+    race gives a configuration `most_seeds`. A person may have `paused` it; `notes` are what people have written down.
+    `dropped` trials did not fit a changed space. `started` and `last` are Unix times in its log, `closing` how its last
+    session ended.
     """
 
     name: str

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.benchmarks import referee, ten_thousand_trials
+from tests.benchmarks import race, referee, ten_thousand_trials
 
 
 @pytest.mark.slow
@@ -29,3 +29,11 @@ def test_the_referee_keeps_its_error_rate_and_greedy_does_not() -> None:
     assert ours.won[effects == referee.LARGE].mean() > 0.8
     assert float((greedy.quoted - greedy.true).mean()) > 1 > abs(float((ours.quoted - ours.true).mean())) * 2
     assert len(list(referee.error_table(50))) == 2 + len(referee.EQUALS) + len(referee.UNEQUAL)
+
+
+@pytest.mark.slow
+def test_a_race_is_played_on_recorded_and_on_simulated_noise() -> None:
+    problems = [race.looked_up(race.recorded()[-1]), race.simulated(0.3)]
+    found = [race.regrets(each, sampler="random", repetitions=3, trainings=20) for each in problems]
+    assert all(arms.keys() == race.ARMS.keys() and min(arms["race to 5"]) >= 0 for arms in found)
+    assert race.row("a bowl", found[1]).count("|") == len(race.ARMS) + len(race.RACES) + 2

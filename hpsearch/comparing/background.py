@@ -17,7 +17,8 @@ class Searched:
     """A search for hyperparameters. `ranges` counts its parameters, `outcomes` its trials by how they ended.
 
     With several `times` these are of the first. `at` says at which step of a trial its value was taken, `seed` is the
-    search's own, `seconds` are of training, `best` is the number of the best complete trial.
+    search's own, `seconds` are of training, `best` is the number of the best complete trial. `race` is on how
+    many seeds a trial that might be the best was trained at most.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Searched:
     seconds: float | None = None
     best: int | None = None
     times: int = 1
+    race: int | None = None
 
     @property
     def trials(self) -> int:

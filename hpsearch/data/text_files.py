@@ -345,7 +345,8 @@ def _field(row: Mapping[Any, Any], column: Column, place: str) -> Any:
 
 def _lacking(row: Mapping[Any, Any], column: Column, place: str) -> str:
     numbered = " (columns have numbers, from 1 on, where there is no header)" if "1" in row else ""
-    return f"{place} has no '{column}'; it has: {', '.join(map(str, row)) or 'nothing'}{numbered}"
+    hint = "; text_column says which one has the texts" if column == "text" else ""
+    return f"{place} has no '{column}'; it has: {', '.join(map(str, row)) or 'nothing'}{numbered}{hint}"
 
 
 def _label(row: Mapping[Any, Any], column: Column, place: str, *, optional: bool) -> str | None:

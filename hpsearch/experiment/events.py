@@ -44,7 +44,7 @@ class SessionEvent(_Event):
 
     version: Any = None
     host: Any = None
-    given: Any = None
+    given: Any = field(default=None, metadata={OMITTED: None})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,8 @@ def lost_log(folder: Path, state: ExperimentState) -> str | None:
         return None
     return (
         f"{_said(folder / LOG)}, and with it the parameters, values and outcomes of {_count(trained)} in "
-        f"{folder / 'trials'}: {_named(trained)}. Put a copy of the log back; another --name begins a new search"
+        f"{folder / 'trials'}: {_named(trained)}. Put a copy of the log back; without one, `hpsearch doctor {folder} "
+        "--repair` writes what the trials' folders tell; another --name begins a new search"
     )
 
 

@@ -10,7 +10,7 @@ and the order is not obeyed again.
 import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +18,11 @@ from pathlib import Path
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.codec import MalformedEventError, decode, encode
 from hpsearch.experiment.events import (
+    Event,
     OrderEvent,
     PauseEvent,
     ResumeEvent,
+    SessionEvent,
     StopEvent,
 )
 from hpsearch.experiment.files import read_json, write_json
@@ -109,6 +111,16 @@ def withdraw_stale(folder: Path, state: ExperimentState) -> list[str]:
             placed.withdraw()
             told.append(f"an order to {encode(event)['event']} was left from a session that has ended: withdrawn")
     return told
+
+
+def end_is_ordered(events: Sequence[Event]) -> bool:
+    """Check whether somebody has ordered the end of the session that goes on."""
+    for event in reversed(events):
+        if isinstance(event, SessionEvent):
+            return False
+        if isinstance(event, StopEvent) and event.run is None:
+            return True
+    return False
 
 
 class Inbox:

@@ -10,7 +10,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -25,7 +25,7 @@ from hpsearch.experiment.gaps import gaps, lost_log, trained_without_log
 from hpsearch.experiment.layout import LOG, RunKind, is_experiment, run_kind
 from hpsearch.experiment.lease import Lease
 from hpsearch.experiment.log import Log, read_past
-from hpsearch.experiment.orders import Inbox, withdraw_stale
+from hpsearch.experiment.orders import Inbox, end_is_ordered, withdraw_stale
 from hpsearch.experiment.provenance import machine, versions
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.experiment.state import RunState
@@ -367,7 +367,7 @@ class AskTell:
         for event in settled(earlier, self._log.state):
             self._log.append(event, durable=True)
         events = self._log.take_events()
-        self._stopped = self._stopped or (bool(others) and _end_is_ordered(events))
+        self._stopped = self._stopped or (bool(others) and end_is_ordered(events))
         search, added = self._space.search, past.state.added
         check = partial(self._space.check_params, partial=True)
         self._steering = Steering(Inbox(folder), trials=search.trials, time=search.time, space=self._space)
@@ -379,16 +379,6 @@ class AskTell:
         self._brain = brain = OptunaSearch(whole, longest=longest_training(self._space))
         brain.replay(to_replay(self._space, events, earlier.params), runs=self._numbers)
         self._stale = False
-
-
-def _end_is_ordered(events: Sequence[Event]) -> bool:
-    """Check whether somebody has ordered the end of the session that goes on."""
-    for event in reversed(events):
-        if isinstance(event, SessionEvent):
-            return False
-        if isinstance(event, StopEvent) and event.run is None:
-            return True
-    return False
 
 
 def _with_pruner_that_stops(space: Space) -> Space:

@@ -32,7 +32,7 @@ from hpsearch.training.generations import newest
 from hpsearch.training.loop import fit
 from hpsearch.training.progress import Evaluation, FitResult, Tell
 from hpsearch.training.scoring import evaluate_split, examine_split
-from hpsearch.training.task import Splits, Task
+from hpsearch.training.task import Dataset, Splits, Task, clusters_of
 from hpsearch.training.team import ALONE, Team, joined
 from hpsearch.workers.job_runner import resolve
 
@@ -249,28 +249,35 @@ class FamilyObjective:
                 precision=config.train.precision,
             )
             if found:
-                self._keep_by_example(job.run, found, scores)
+                self._keep_by_example(job.run, found, scores, data)
         except Exception as error:
             if no_room(error):
                 raise
             warnings.warn(f"no scores by example: {type(error).__name__}: {error}", stacklevel=2)
 
-    def _keep_by_example(self, run: str, found: ByExample, scores: Metrics) -> None:
-        """Write those of a run's scores by example that are among its test scores."""
+    def _keep_by_example(self, run: str, found: ByExample, scores: Metrics, data: Dataset) -> None:
+        """Write those of a run's scores by example that are among its test scores, with the clusters of its examples.
+
+        Raises:
+            ValueError: The data have clusters of another number of examples.
+        """
+        clusters = found.clusters if found.clusters is not None else clusters_of(data)
+        if clusters is not None and len(clusters) != found.examples:
+            raise ValueError(f"the data tell the clusters of {len(clusters)} examples, and there are {found.examples}")
         values = {f"test/{name}": own.tolist() for name, own in found.pseudo_values().items()}
         known = {name: own for name, own in values.items() if name in scores}
         if known:
             folder = self._folder / run
             folder.mkdir(parents=True, exist_ok=True)
-            write_by_example(folder, known, None if found.clusters is None else found.clusters.tolist())
+            write_by_example(folder, known, None if clusters is None else clusters.tolist())
 
-    def _baseline_by_example(self, job: Job, method: str, scores: Mapping[str, float], examples: int) -> None:
+    def _baseline_by_example(self, job: Job, method: str, scores: Mapping[str, float], data: Dataset) -> None:
         """Keep a method's test scores by example where it tells them; what it cannot tell costs no scores."""
-        if not isinstance(scores, MethodScores) or not 1 < examples <= MOST_EXAMPLES:
+        if not isinstance(scores, MethodScores) or not 1 < len(data) <= MOST_EXAMPLES:
             return
         try:
             told = {f"test/{name}": value for name, value in scores.items()}
-            self._keep_by_example(baseline_run(job.run, method), scores.by_example(), told)
+            self._keep_by_example(baseline_run(job.run, method), scores.by_example(), told, data)
         except Exception as error:
             if no_room(error):
                 raise
@@ -286,7 +293,7 @@ class FamilyObjective:
                 own = found.setdefault(str(method), {})
                 own[split] = metric_numbers(scores)
                 if split == "test":
-                    self._baseline_by_example(job, str(method), scores, len(splits["test"]))
+                    self._baseline_by_example(job, str(method), scores, splits["test"])
         return found
 
 

@@ -22,6 +22,8 @@ _LOG = ("log", "loguniform", "log_uniform")
 _OPTIONS = ("values", "categorical", "grid_search", "suggest_categorical", "choices", "options", "sample_from")
 _CHOICES = ("choice", "categorical", "grid_search", "shuffle")
 _BOUNDS = (("min", "max"), ("low", "high"), ("lower", "upper"))
+_SCALES = ("scale", "scaling", "sampling", "scale_type")
+"""What tells the scale in words, as Keras Tuner, Vizier and SigOpt have it."""
 _HIGHEST_EXPONENT = 100
 _MOST_STEPS = 1e6
 _CALL = re.compile(r"\s*[A-Za-z_][\w.]*\(.*\)\s*", flags=re.DOTALL)
@@ -91,13 +93,14 @@ def _mapping(value: dict[str, Any]) -> str | None:
             return _bounded({str(key): each for key, each in bounds.items()}, plain)
         if plain in _KINDS and isinstance(bounds, list) and len(bounds) >= 2:
             log = bool(value.get("log")) or any(word in plain for word in _LOG)
-            return _numbers(bounds[0], bounds[1], plain, step=value.get("step"), log=log)
+            return _numbers(bounds[0], bounds[1], plain, step=value.get("step", value.get("q")), log=log)
     return None
 
 
 def _bounded(value: Mapping[str, Any], kind: str) -> str | None:
     """Read two bounds, by whichever names they have."""
     log, step = value.get("log", value.get("log_scale")), value.get("q", value.get("step"))
+    log = log or any("log" in str(value.get(name, "")).lower() for name in _SCALES)
     bounds = value.get("bounds")
     if isinstance(bounds, list) and len(bounds) == 2:
         return _numbers(bounds[0], bounds[1], kind, step=step, log=log)

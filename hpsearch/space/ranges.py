@@ -182,11 +182,12 @@ INFINITE = "{} is not a finite number; for a program that reads it as text put i
 
 
 class RangeSyntaxError(Exception):
-    """A range that is written wrongly: where, and why."""
+    """A range that is written wrongly: where, why, and what to write."""
 
-    def __init__(self, place: Place, message: str) -> None:
+    def __init__(self, place: Place, message: str, right: str = "") -> None:
         super().__init__(message)
         self.place = place
+        self.right = right
 
 
 def looks_like_range(node: Node, *, settings: Collection[str] = ()) -> bool:
@@ -240,7 +241,8 @@ def _bounds(node: Node, head: str) -> tuple[Any, Any]:
             raise RangeSyntaxError(item.place, f"the bound {show(item.plain())} is not a number")
     low, high = (item.value for item in node.items)
     if low >= high:  # type: ignore[operator] # both were just seen to be numbers
-        raise RangeSyntaxError(node.place, f"the lower bound {low} is not below the upper bound {high}")
+        right = f"write {{{head}: [{flow(high)}, {flow(low)}]}}" if low > high else ""  # type: ignore[operator]
+        raise RangeSyntaxError(node.place, f"the lower bound {low} is not below the upper bound {high}", right)
     return low, high
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from hpsearch.errors import HpsearchError, SpaceError, UnknownNameError, suggestion
+from hpsearch.errors import HpsearchError, Problem, SpaceError, UnknownNameError, suggestion
 from hpsearch.space.checks import (
     Families,
     check_feasible,
@@ -164,6 +164,14 @@ def space_from_resolved(
     return problems.checked(reading.read(root, [reading.parse_overrides(overrides)]))
 
 
+def _sweep(root: Node) -> Problem:
+    """Say of a sweep of W&B how its program is searched here."""
+    program = root.child("program")
+    named = program.value if program is not None and isinstance(program.value, str) else "train.py"
+    right = f"`hpsearch init {named}` drafts a space of its program; `parameters` then are ranges of it"
+    return root.mapping["parameters"].key.problem("this is a sweep of W&B, not a space", right)
+
+
 def _resolve_family(root: Node, path: Path, resolve: Resolve, problems: Problems) -> tuple[str, FamilyInterface | None]:
     if not isinstance(root.value, dict):
         found = "is empty" if root.value is None else f"holds {show(root.plain())}"
@@ -172,6 +180,8 @@ def _resolve_family(root: Node, path: Path, resolve: Resolve, problems: Problems
     node = root.child("family")
     if node is None and "arms" in root.mapping:
         raise SpaceError([root.mapping["arms"].key.problem("this is a study: `hpsearch study` runs it")])
+    if node is None and {"parameters", "metric"} <= root.mapping.keys():
+        raise SpaceError([_sweep(root)])
     if node is None:
         problems.add(root.place, "missing section 'family' (expected the name of a family)")
         return "", None

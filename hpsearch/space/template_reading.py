@@ -71,7 +71,7 @@ class TemplateReader:
         try:
             values = read_range(node)
         except RangeSyntaxError as error:
-            self.problems.add(error.place, f"{path}: {error}", help_for(node.plain()))
+            self.problems.add(error.place, f"{path}: {error}", error.right or help_for(node.plain()))
             return Missing()
         if isinstance(shape, SettingsSection | Items) and not isinstance(values, Choice):
             kind = "a section" if isinstance(shape, SettingsSection) else "a list"

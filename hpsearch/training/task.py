@@ -18,6 +18,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hpsearch.errors import SealedSplitError
@@ -32,7 +33,10 @@ Split = Literal["train", "val", "test"]
 
 
 class Dataset(Protocol):
-    """Examples that can be fetched by index. Holds no state that a resume would need."""
+    """Examples that can be fetched by index. Holds no state that a resume would need.
+
+    Data whose examples are alike in groups may say so by `clusters`, (N,), see `clusters_of`.
+    """
 
     def __len__(self) -> int:
         """Return the number of examples."""
@@ -65,6 +69,12 @@ class TensorData:
 def examples_in(dataset: Dataset) -> int:
     """Count the collected examples, without changed copies if the dataset knows its `originals`."""
     return getattr(dataset, "originals", None) or len(dataset)
+
+
+def clusters_of(dataset: Dataset) -> NDArray[np.int64] | None:
+    """Return the number of each example's cluster, (N,), if the dataset knows its `clusters`, such as subjects."""
+    found = getattr(dataset, "clusters", None)
+    return None if found is None else np.asarray(found, dtype=np.int64)
 
 
 class Splits:

@@ -14,14 +14,14 @@ from hpsearch.errors import HpsearchError
 from hpsearch.experiment.activity import in_use
 from hpsearch.experiment.artifacts import artifact_files
 from hpsearch.experiment.files import flatten
-from hpsearch.experiment.layout import OUTPUT, study_of
+from hpsearch.experiment.layout import OUTPUT, raced_trial, study_of
 from hpsearch.experiment.reading import read_evidence, read_experiment, read_resolved
 from hpsearch.experiment.studies import read_result
 from hpsearch.health import Finding, examine_trial
 from hpsearch.plain_files import open_plain
 from hpsearch.records import ExperimentRecord, RunRecord
 from hpsearch.report.replicates import Summary, scored, summarise, summarise_baselines
-from hpsearch.report.wording import plain, replicate_title, short_names
+from hpsearch.report.wording import over_seeds, plain, replicate_title, short_names
 from hpsearch.search.importance import importance
 from hpsearch.studies.progress import progress_of
 
@@ -108,13 +108,13 @@ def _replicate(run: RunRecord, metrics: Sequence[str]) -> Json:
 
 
 def found_run(record: ExperimentRecord, name: str) -> RunRecord:
-    """Return a trial or a replicate by the name of its run.
+    """Return a trial or a replicate by the name of its run; of a training on a further seed its trial.
 
     Raises:
         HpsearchError: There is no such run.
     """
     for run in (*record.trials, *record.replicates):
-        if run.run == name:
+        if run.run == (raced_trial(name) or name):
             return run
     raise HpsearchError(f"{record.name} has no {name}; it has {len(record.trials)} trials")
 
@@ -127,7 +127,9 @@ def training(record: ExperimentRecord, name: str) -> Json:
     alone = run.replicate is None and run.fold is None
     return {
         "run": run.run,
-        "title": f"trial {run.number}" if alone else replicate_title(run.number, run.replicate, run.fold),
+        "title": f"trial {run.number}{over_seeds(run.by_seed)}"
+        if alone
+        else replicate_title(run.number, run.replicate, run.fold),
         "outcome": run.outcome,
         "live": run.outcome is None and in_use(folder),
         "reason": None if run.reason is None else terminal(run.reason),

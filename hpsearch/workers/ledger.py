@@ -207,6 +207,7 @@ class Ledger:
         if report.again or report.step not in self._written.get(job.run, ()):
             row = {"step": report.step, "seconds": seconds, **report.metrics}
             append_json_line(self._folder / job.run / METRICS, row)
+            self._written.setdefault(job.run, set()).add(report.step)  # a function may tell what its notes have told
         metric = float(report.metrics.get(self.metric, float("nan")))
         history = self.known(job).history
         if report.step in history and not report.again:

@@ -108,7 +108,7 @@ def database_half_made(scene: Scene, pick: random.Random) -> str | None:
     path = database_of(scene)
     if path is None:
         return None
-    with contextlib.closing(sqlite3.connect(path)) as store:
+    with contextlib.suppress(sqlite3.DatabaseError), contextlib.closing(sqlite3.connect(path)) as store:
         found = store.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rowid")
         tables = [name for (name,) in found]
         store.execute("PRAGMA foreign_keys = OFF")
@@ -116,7 +116,8 @@ def database_half_made(scene: Scene, pick: random.Random) -> str | None:
         for table in ["alembic_version", *tables[kept:]]:
             store.execute(f'DROP TABLE IF EXISTS "{table}"')
         store.commit()
-    return f"mlflow.db has {kept} of {len(tables)} tables"
+        return f"mlflow.db has {kept} of {len(tables)} tables"
+    return None  # it was damaged before
 
 
 def database_gone(scene: Scene, _: random.Random) -> str | None:

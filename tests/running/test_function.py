@@ -14,7 +14,8 @@ import pytest
 import hpsearch
 from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.events import Event, Notice, ReportEvent, TextNotice
-from hpsearch.experiment.layout import CHECKPOINT, PREVIOUS
+from hpsearch.experiment.files import read_lines
+from hpsearch.experiment.layout import CHECKPOINT, LOG, METRICS, PREVIOUS
 from hpsearch.experiment.reading import read_experiment, read_metrics
 from hpsearch.jobs import Completed, Report
 from hpsearch.records import Decision, ExperimentRecord, Moment, Outcome
@@ -334,6 +335,20 @@ def test_a_damaged_checkpoint_costs_time_alone(
         assert (one.history, one.value, one.step) == (other.history, other.value, other.step)
     assert [said in sentence for sentence in watcher.said] == ([True] if said else [])
     assert not (run / PREVIOUS).exists()
+
+
+def test_a_step_that_was_noted_and_not_told_is_written_once(tmp_path: Path) -> None:
+    """As when its process is killed between the note and the report: the notes tell it, and then the function."""
+    space = function_space(tmp_path, code=COUNTED, trials=1, body="lr: {float: [0, 1]}\nnamed: true\n")
+    with pytest.raises(SearchFailedError, match="killed"):
+        search(space, tmp_path, RunOptions(in_process=True, observers=[Killer(3)]))
+    for path in (tmp_path / "e" / LOG, tmp_path / "e/trials/0000" / METRICS):
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join(line for line in lines if b'"step":3' not in line))
+    flip(tmp_path / "e/trials/0000" / CHECKPOINT)
+    search(space, tmp_path)
+    steps = [row["step"] for row, _ in read_lines(tmp_path / "e/trials/0000" / METRICS)]
+    assert steps == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from rich.console import Console
 import hpsearch
 from hpsearch.console.search_state import SearchState, SearchTarget
 from hpsearch.errors import ExperimentError, HpsearchError, SpaceError
-from hpsearch.experiment.layout import LOG
+from hpsearch.experiment.layout import LOG, rerun_run
 from hpsearch.experiment.log import read_past
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.readers import Wanted, hpsearch_experiment
@@ -21,6 +21,7 @@ from hpsearch.running.runner import RunOptions, run
 from hpsearch.seeds import Seeds
 from hpsearch.tracking.entries import MirroredRun
 from hpsearch.tracking.mlflow.tags import values_by_seed
+from hpsearch.web.details import training
 from tests.logs import read_log
 from tests.running.functions import function_space
 
@@ -152,3 +153,12 @@ def test_a_race_is_not_begun_in_the_midst_of_a_search(tmp_path: Path) -> None:
     run(function_space(tmp_path), folder=tmp_path / "found", options=HERE)
     with pytest.raises(ExperimentError, match=r"were trained for other seeds .*start another experiment with --name"):
         run(function_space(tmp_path, RACE), folder=tmp_path / "found", options=HERE)
+
+
+def test_the_page_of_a_training_on_a_further_seed_is_that_of_its_trial(folder: Path) -> None:
+    record = read_experiment(folder)
+    best = record.best
+    assert best is not None
+    told = training(record, rerun_run(best.number, 1))
+    assert (told["run"], told["value"]) == (best.run, best.value)
+    assert told["title"] == f"trial {best.number} (3 seeds, sd 0)"

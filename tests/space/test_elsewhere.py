@@ -50,6 +50,8 @@ RIGHT = {
     "NNI's choice": ({"_type": "choice", "_value": [1, 2]}, "{choice: [1, 2]}"),
     "Ax's bounds": ({"type": "range", "bounds": [1e-4, 0.1], "log_scale": True}, "{log: [0.0001, 0.1]}"),
     "steps without number": ("tune.quniform(-1e308, 2.5, 1e-3)", "{float: [-1e+308, 2.5]}"),
+    "Keras Tuner's scale": ({"low": 1e-4, "high": 0.1, "sampling": "LOG"}, "{log: [0.0001, 0.1]}"),
+    "ours with W&B's step": ({"int": [16, 64], "q": 16}, "{int: [16, 64], step: 16}"),
     "bounds by name": ({"log": {"low": 1e-4, "high": 0.1}}, "{log: [0.0001, 0.1]}"),
     "bounds below a kind": ({"log_uniform": {"min": 1e-4, "max": 0.1}}, "{log: [0.0001, 0.1]}"),
 }
@@ -204,3 +206,25 @@ def test_a_short_name_of_another_tool_is_met_with_ours(tmp_path: Path) -> None:
     path.write_text("family: char_lm\nobjective: {metric: val/bits_per_char}\n", encoding="utf-8")
     with pytest.raises(SpaceError, match=r"did you mean 'train\.learning_rate'"):
         load_space(path, overrides=["lr=0.5"])
+
+
+@pytest.mark.parametrize(
+    ("range_", "right"),
+    [("log: [1e-1, 1e-5]", "write {log: [1e-05, 0.1]}"), ("int: [8, 2]", "write {int: [2, 8]}"), ("float: [1, 1]", "")],
+)
+def test_bounds_the_wrong_way_round_are_turned(range_: str, right: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(PROGRAM % "" + f"model: {{lr: {{{range_}}}}}\n", encoding="utf-8")
+    with pytest.raises(SpaceError) as raised:
+        load_space(path)
+    assert [problem.help for problem in raised.value.problems] == [right]
+
+
+def test_a_whole_sweep_of_another_tool_is_told_as_one(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.yaml"
+    path.write_text("program: fit.py\nmethod: bayes\nmetric: {name: loss}\nparameters: {lr: {min: 0, max: 1}}\n")
+    with pytest.raises(SpaceError) as raised:
+        load_space(path)
+    (problem,) = raised.value.problems
+    assert (problem.line, problem.message) == (4, "this is a sweep of W&B, not a space")
+    assert "hpsearch init fit.py" in problem.help

@@ -75,8 +75,16 @@ def _searches(
             seed=resolved.get(name, {}).get("seed"),
             seconds=sum(seconds) if seconds else None,
             best=record.best.number if record is not None and record.best is not None else None,
+            race=_race(resolved.get(name, {})),
             times=max(1, len({run.search_number for run in runs if run.experiment == name} - {None})),
         )
+
+
+def _race(resolved: Mapping[str, Any]) -> int | None:
+    found: Any = resolved
+    for name in ("space", "search", "seeds", "race"):
+        found = _mapping(found).get(name)
+    return _mapping(found).get("most")
 
 
 def _environment(resolved: Mapping[str, Any], family: str) -> Environment:

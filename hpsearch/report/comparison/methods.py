@@ -96,6 +96,7 @@ def _search(each: Searched) -> str:
     elif each.pruner:
         how.append(f"with the rule {each.pruner} for stopping trials early")
     how += [f"from the seed {each.seed}"] if each.seed is not None else []
+    how += [f"on up to {each.race} seeds for a trial that might be the best"] if each.race is not None else []
     count = f"in {each.trials} {'trial' if each.trials == 1 else 'trials'}"
     if each.times > 1:
         how, count = [f"{each.times} times", *how], f"the first time {count}"
@@ -104,7 +105,8 @@ def _search(each: Searched) -> str:
 
 def _ranking(each: Searched) -> str:
     goal = "" if each.goal is None else f" ({'higher' if each.goal is Goal.MAXIMIZE else 'lower'} is better)"
-    return f"{each.metric}{goal}{'' if each.at is None else f', {each.at}'}"
+    mean = "" if each.race is None else ", the mean over a trial's seeds"
+    return f"{each.metric}{goal}{'' if each.at is None else f', {each.at}'}{mean}"
 
 
 _ENDS = {

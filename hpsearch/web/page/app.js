@@ -48,7 +48,8 @@ function showTrail(asked) {
   );
 }
 
-async function route() {
+/** Show the page that the address says; `fresh` if the list of experiments was read just now. */
+async function route(fresh = false) {
   const mine = ++turn;
   page?.leave();
   for (const dialog of document.querySelectorAll("dialog")) dialog.close();
@@ -58,7 +59,7 @@ async function route() {
   const place = el("div");
   fill(main, el("p.faint", {}, "Reading …"));
   try {
-    await renew();
+    if (!fresh) await renew();
     if (mine !== turn) return;
     showTrail(asked);
     page = wanted(asked, { others: () => known, renew, link, control });
@@ -84,8 +85,8 @@ async function start() {
       const kind = known.find((each) => each.name === told.first)?.kind ?? "experiment";
       history.replaceState(null, "", here({ [kind]: told.first, ...(told.run ? { run: told.run } : {}) }));
     }
-    addEventListener("hashchange", route);
-    await route();
+    addEventListener("hashchange", () => route());
+    await route(true);
     plotly();
   } catch (error) {
     fill(main, el("p.error", {}, error.message));

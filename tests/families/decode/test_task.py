@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 import torch
 
+from hpsearch.comparing.statistics.crossed import Population, crossed
+from hpsearch.data.microscopy import EmitterSettings, draw_emitters
 from hpsearch.families.decode.family import Decode
-from hpsearch.families.decode.frames import FrameData
+from hpsearch.families.decode.frames import FrameData, blocks_of
 from hpsearch.families.decode.settings import DecodeConfig
 from hpsearch.families.decode.task import Localisation
 from tests.small_movies import SMALL_MOVIES
@@ -142,3 +144,33 @@ def test_every_number_of_the_loss_is_a_scalar():
         "positive_weight": 3,
         "focus": 2,
     }
+
+
+def test_blocks_of_frames_tell_how_much_a_movies_score_varies():
+    """Molecules that are found or not for as long as they are on: the truth is the variance over many movies."""
+    settings = EmitterSettings()
+    frames, found = 400, []
+    for seed in range(150):
+        generator = np.random.default_rng(seed)
+        drawn = draw_emitters(settings, frames=frames, size=16, generator=generator)
+        # one molecule keeps its place, by which it is told from others
+        _, molecule = np.unique(drawn.x, return_inverse=True)
+        bright = generator.random(molecule.max() + 1)[molecule]
+        found.append(np.bincount(drawn.frame, generator.random(len(bright)) < bright, frames))
+    scores = np.array(found, dtype=np.float64)
+    truth = scores.mean(axis=1).var(ddof=1)
+    stay = 1.0 + settings.lifetime
+
+    def estimated(clusters):
+        told = (crossed(row[None], clusters=clusters).variance(Population.EXAMPLES).value for row in scores)
+        return float(np.mean([*told])) / truth
+
+    assert 0.6 < estimated(blocks_of(frames, stay=stay)) < 1.3
+    assert estimated(np.arange(frames)) < 0.45
+
+
+def test_a_movies_frames_have_blocks_and_a_rest_belongs_to_the_last():
+    assert np.bincount(blocks_of(75, stay=3.0)).tolist() == [30, 45]
+    assert np.bincount(blocks_of(9, stay=3.0)).tolist() == [9]
+    test = Decode().load(make_config().data, "test", 0)
+    assert len(test.clusters) == len(test)

@@ -165,8 +165,8 @@ def test_any_shape_gives_whole_sentences_none_twice(shape: str, background: str)
         (
             "two arms",
             (
-                "(n = 5 each). What varied between the runs of a method: the seed. Scores are given as mean and standard "
-                "deviation over seeds"
+                "(n = 5 each). What varied between the runs of a method: the seed. Scores are given as mean and "
+                "standard deviation over seeds"
             ),
         ),
         ("two arms", "The difference was tested by a two-sided t test paired by seed;"),
@@ -269,6 +269,15 @@ def test_a_study_tells_what_was_looked_at_when(plan: Plan, said: str) -> None:
     found = methods_of(arms(2), Background(plan=plan))
     assert said in found.paragraphs["Design"]
     assert not any("before any result was seen" in each for each in found.unknown)
+
+
+def test_a_race_of_seeds_is_said() -> None:
+    raced = Searched(
+        "arm0", "val/loss", Goal.MINIMIZE, "at the best epoch", "tpe", seed=0, outcomes={"complete": 9}, race=5
+    )
+    text = text_of(arms(2), Background((raced,)))
+    assert "from the seed 0, on up to 5 seeds for a trial that might be the best, in 9 trials." in text
+    assert "Trials were ranked by val/loss (lower is better), at the best epoch, the mean over a trial's seeds." in text
 
 
 def test_of_several_winners_it_names_the_trials() -> None:
