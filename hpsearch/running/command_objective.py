@@ -69,16 +69,25 @@ class CommandObjective:
         tested = job.kind is JobKind.REPLICATE
         heard = Heard(self._monitor, epochs=config.epochs, at_best=self._at_best)
         hearing = Hearing(heard, Notes(place, self._monitor, tests=tested), config, self._monitor.metric, report)
-        with Capture(place / CAPTURED) as capture:
-            try:
-                hearing.resume(capture)
-                if hearing.decision is not Decision.CONTINUE:
+        again = False
+        while True:
+            resumed = (place / config.checkpoint).is_file()
+            with Capture(place / CAPTURED) as capture:
+                try:
+                    if not again:
+                        hearing.resume(capture)
+                    if hearing.decision is not Decision.CONTINUE:
+                        capture.remove()
+                        return stopped(hearing.decision, seconds=hearing.seconds)
+                    program, over = self._run(job, config, hearing, capture, started)
+                except DivergedError as error:
                     capture.remove()
-                    return stopped(hearing.decision, seconds=hearing.seconds)
-                program, over = self._run(job, config, hearing, capture, started)
-            except DivergedError as error:
-                capture.remove()
-                return Diverged(str(error), seconds=hearing.seconds)
+                    return Diverged(str(error), seconds=hearing.seconds)
+            if again or over or not resumed or not heard.misses_the_end or program.wait() != 0:
+                break
+            again = True  # it was killed between a checkpoint and the line that was to tell of it
+            hearing.say("the program's checkpoint was ahead of what it had told; it begins again without it")
+            (place / config.checkpoint).replace(place / f"{config.checkpoint}.ahead")
         result = self._result(hearing, program, over=over, tested=tested)
         if isinstance(result, Failed) and missing_data(config, self._home, program.errors):
             return replace(result, mistake=True)

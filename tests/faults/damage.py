@@ -111,6 +111,8 @@ def database_half_made(scene: Scene, pick: random.Random) -> str | None:
     with contextlib.suppress(sqlite3.DatabaseError), contextlib.closing(sqlite3.connect(path)) as store:
         found = store.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rowid")
         tables = [name for (name,) in found]
+        if len(tables) < 2:
+            return None
         store.execute("PRAGMA foreign_keys = OFF")
         kept = pick.randrange(1, len(tables))
         for table in ["alembic_version", *tables[kept:]]:

@@ -83,6 +83,11 @@ class Heard:
         self._step = 0
 
     @property
+    def misses_the_end(self) -> bool:
+        """Whether the last epoch is known and was never told, and the newest attempt told nothing at all."""
+        return self._epochs is not None and not self.finished and not self._attempt
+
+    @property
     def latest(self) -> int:
         """The step that was told last, 0 before the first."""
         return self._step

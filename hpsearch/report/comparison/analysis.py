@@ -190,9 +190,12 @@ def _over_examples(known: Known) -> Iterator[str]:
     count = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
     clusters = sorted({each.clusters for each in found if each.clusters is not None})
     inside = f" in {clusters[0]} clusters" if len(clusters) == 1 else " in clusters" if clusters else ""
+    several = len(found) > 1 and known.comparison.adjust != "none"
+    adjusted = ", and its p-values were adjusted alike, each population a family of its own" if several else ""
     yield (
         f"Uncertainty over further test examples was computed from the scores on each of {count} examples{inside}, "
-        f"by a random-effects analysis of seeds crossed with examples{'' if decided else '; it decided nothing'}."
+        "by a random-effects analysis of seeds crossed with examples"
+        f"{'' if decided else '; it decided nothing'}{adjusted}."
     )
 
 
