@@ -18,6 +18,7 @@ import pytest
 import hpsearch
 from hpsearch.api.spaces import written
 from hpsearch.errors import UntrustedCodeError
+from hpsearch.experiment.checksums import sealed
 from hpsearch.trust import NamedCode, project_of, remember, strangers_in, trusting
 from tests.calling import Call, Said, caller
 
@@ -266,7 +267,8 @@ def test_the_configuration_of_a_strangers_run_names_no_code_unasked(
     space = stranger / "plain.yaml"
     found = hpsearch.run(space, root=stranger, confirm=False, in_process=True, mlflow=False, quiet=True)
     config = found.folder / "trials" / "0000" / "config.json"
-    config.write_text(config.read_text().replace('"path": "./text.txt"', '"source": "./evil.py:load"'))
+    changed = config.read_text().replace('"path": "./text.txt"', '"source": "./evil.py:load"')
+    config.write_text(json.dumps(sealed({name: each for name, each in json.loads(changed).items() if name != "crc"})))
     given = {"EXPERIMENT": found.folder, "TEXT": stranger / "text.txt"}
     refused(call(*(given.get(word, word) for word in words)), stranger)
     said = call("confirm", found.folder, "--seeds", "2", "--no-mlflow", "--in-process")

@@ -13,7 +13,7 @@ from hpsearch.comparing import Comparison, Question, compare_runs
 from hpsearch.comparing.candidates import CandidateKind, other_settings
 from hpsearch.comparing.groups import Alone, Group, SortedOut, sort_out
 from hpsearch.comparing.metric_choice import choose_goal, choose_metric, goal_warnings
-from hpsearch.comparing.question import goal_named, unit_named
+from hpsearch.comparing.question import Over, goal_named, over_named, unit_named
 from hpsearch.errors import DataError, ExperimentError, HpsearchError, UnknownNameError
 from hpsearch.experiment.addresses import without_secrets
 from hpsearch.experiment.layout import EXPERIMENTS
@@ -40,6 +40,7 @@ def compare(
     separator: str | None = None,
     decimal: str | None = None,
     step: int | None = None,
+    over: str = "seeds",
     stochastic_order: bool = False,
     seed: int = 0,
 ) -> ComparedRuns:
@@ -65,6 +66,7 @@ def compare(
         separator: What separates the columns of tables that leave it open.
         decimal: The decimal mark of tables that leave it open.
         step: Take the metric at this step of every run.
+        over: What a verdict is about where runs kept their scores by example: further seeds, examples, or both.
         stochastic_order: Add the almost stochastic order (slower).
         seed: Of everything random: resampling, permutations.
 
@@ -86,6 +88,7 @@ def compare(
         adjust=adjust,
         unit=unit_named(unit),
         step=step,
+        over=over_named(over),
         stochastic_order=stochastic_order,
         seed=seed,
     )
@@ -262,7 +265,7 @@ def _lonely(alone: Alone, known: Mapping[str, Surveyed], question: Question) -> 
     metric = each.tested or each.metric
     if each.goal is None or not any(metric in run.metrics for run in runs):
         return LonelyOne(each.name, alone.why, None)
-    asked = replace(question, metric=metric, goal=each.goal, by=None, baseline=None, unit=None)
+    asked = replace(question, metric=metric, goal=each.goal, by=None, baseline=None, unit=None, over=Over.SEEDS)
     return LonelyOne(each.name, alone.why, compare_runs(runs, asked))
 
 

@@ -21,6 +21,9 @@ _SEPARATOR = "What separates the columns of tables that leave it open: , ; | tab
 _UNIT = "What counts as one observation: auto, seed, search, fold, dataset or trial."
 
 
+_OVER = "What a verdict is about: further seeds, examples (test data) or both; the latter from scores by example."
+
+
 def compare(
     sources: Annotated[
         list[str],
@@ -47,6 +50,7 @@ def compare(
     separator: Annotated[str | None, typer.Option(help=_SEPARATOR)] = None,
     decimal: Annotated[str | None, typer.Option(help="The decimal mark of tables that leave it open: . or ,")] = None,
     step: Annotated[int | None, typer.Option(help="Take the metric at this step of every run.")] = None,
+    over: Annotated[str, typer.Option(help=_OVER)] = "seeds",
     stochastic_order: Annotated[bool, typer.Option(help="Add the almost stochastic order (slower).")] = False,
     seed: Annotated[int, typer.Option(help="Of everything random: resampling, permutations.")] = 0,
     out: Annotated[
@@ -82,6 +86,7 @@ def compare(
         separator=separator,
         decimal=decimal,
         step=step,
+        over=over,
         stochastic_order=stochastic_order,
         seed=seed,
     )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from hpsearch.comparing.comparison import Comparison, ExpectedBest, PairResult, Verdict
 from hpsearch.comparing.pairs import CONFIRM
-from hpsearch.comparing.question import Unit
+from hpsearch.comparing.question import Test, Unit
 from hpsearch.comparing.statistics.adjustment import Hold
 from hpsearch.comparing.statistics.arrays import NEXT_TO_ZERO, SAME
 from hpsearch.comparing.statistics.expected_best import WITH_REPLACEMENT
@@ -150,8 +150,16 @@ def _sureness(pair: PairResult, comparison: Comparison) -> str:
     level = comparison.alpha
     adjusted = f", {p_text(pair.p_adjusted, level)} after {comparison.adjust}" if comparison.family_size > 1 else ""
     adjusted = "" if comparison.adjust == "none" else adjusted
-    units = f"{pair.n} {comparison.unit.plural}" + (" shared" if pair.paired and comparison.unit is Unit.SEED else "")
+    units = _units(pair, comparison)
     return f"{pair.test}, two-sided, {units}, {p_text(pair.p, level)}{adjusted}"
+
+
+def _units(pair: PairResult, comparison: Comparison) -> str:
+    seeds = f"{pair.n} {comparison.unit.plural}" + (" shared" if pair.paired and comparison.unit is Unit.SEED else "")
+    examples = "" if pair.over_examples is None else f"{pair.over_examples.examples} test examples"
+    if pair.test is Test.OVER_EXAMPLES:
+        return examples
+    return f"{seeds} and {examples}" if pair.test is Test.OVER_BOTH else seeds
 
 
 def _what_would_do(pair: PairResult, comparison: Comparison) -> str:

@@ -1,14 +1,18 @@
 """The scores of a pair's seeds on each test example, brought into one order, and what they show over both."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from hpsearch.comparing.arms import Arm, Observation
+from hpsearch.comparing.comparison import AlsoTest, Equivalence, Further, PairResult, VerdictBasis
 from hpsearch.comparing.over_examples import OverExamples, OverPopulation
-from hpsearch.comparing.question import SettledQuestion
+from hpsearch.comparing.question import Over, SettledQuestion, Test
 from hpsearch.comparing.statistics.arrays import Array
 from hpsearch.comparing.statistics.crossed import Labels, Population, crossed
+from hpsearch.comparing.statistics.intervals import ByStudent, t_interval
+from hpsearch.comparing.statistics.two_samples import equivalence_p
 from hpsearch.records import ExampleScores
 
 _Seeds = Mapping[str | None, list[Observation]]
@@ -42,6 +46,47 @@ def over_examples(a: Arm, b: Arm, shared: Sequence[str] | None, question: Settle
         seeds=(len(left), len(right)),
         mean_difference=found.estimate,
         populations=populations,
+    )
+
+
+DECIDED_OVER = {
+    Over.EXAMPLES: (Population.EXAMPLES, Test.OVER_EXAMPLES),
+    Over.BOTH: (Population.BOTH, Test.OVER_BOTH),
+}
+"""The population that a verdict over more than seeds is about, and the test that decides about it."""
+
+
+def decide_over_examples(base: PairResult, question: SettledQuestion) -> PairResult:
+    """Let the crossed analysis decide about further examples; the test over seeds becomes a secondary one."""
+    population, test = DECIDED_OVER[question.over]
+    found = base.over_examples
+    own = None if found is None else found.populations.get(population)
+    if base.identical:
+        return base
+    also = () if base.test is None else (AlsoTest(base.test, base.p, base.statistic),)
+    cleared = replace(
+        base, test=None, statistic=None, df=None, p=None, ci95=None, effect=None, smallest_possible_p=None, also=also
+    )
+    cleared = replace(cleared, equivalence=None, basis=VerdictBasis(), further=Further())
+    if found is None or own is None:
+        why = "not all runs have scores of the same test examples" if found is None else "one seed shows no variance"
+        return replace(cleared, notes=(*base.notes, f"nothing can be said of {population}: {why}"))
+    error = (own.ci95[1] - own.ci95[0]) / 2 / t_interval(0.0, 1.0, own.df)[1]
+    student, equivalence = ByStudent(found.mean_difference, error, own.df), None
+    if question.margin is not None:
+        p = equivalence_p(student.estimate, error, own.df, margin=question.margin)
+        equivalence = Equivalence(question.margin, p, equivalent=None)
+    basis = VerdictBasis(str(test), inversion=student, student=student, direction=student.estimate)
+    return replace(
+        cleared,
+        mean_difference=student.estimate,
+        test=test,
+        statistic=own.statistic,
+        df=own.df,
+        p=own.p,
+        ci95=own.ci95,
+        equivalence=equivalence,
+        basis=basis,
     )
 
 

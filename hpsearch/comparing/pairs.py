@@ -10,8 +10,8 @@ from dataclasses import replace
 from hpsearch.comparing.arms import Arm
 from hpsearch.comparing.comparison import PairResult, PairValues
 from hpsearch.comparing.designs import decide_datasets, decide_folds, decide_paired_seeds, decide_unpaired
-from hpsearch.comparing.example_scores import over_examples
-from hpsearch.comparing.question import SettledQuestion, Unit
+from hpsearch.comparing.example_scores import decide_over_examples, over_examples
+from hpsearch.comparing.question import Over, SettledQuestion, Unit
 from hpsearch.comparing.statistics.arrays import Array, as_array, is_constant, size_of, snapped, without_rounding
 from hpsearch.comparing.statistics.effects import almost_stochastic_order, cliffs_delta, paired_superiority
 from hpsearch.comparing.units import Paired, label, mean, pair_up
@@ -38,7 +38,8 @@ def compare_pair(a: Arm, b: Arm, question: SettledQuestion) -> PairResult:
     examples = None
     if question.unit is Unit.SEED:
         examples = over_examples(a, b, [str(key[0]) for key in paired.keys] if pairing else None, question)
-    return replace(result, over_examples=examples, notes=(*_design_notes(a, b), *result.notes))
+    result = replace(result, over_examples=examples, notes=(*_design_notes(a, b), *result.notes))
+    return result if question.over is Over.SEEDS else decide_over_examples(result, question)
 
 
 def _known_data(arm: Arm) -> set[str]:

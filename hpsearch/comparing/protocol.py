@@ -6,13 +6,14 @@ from itertools import combinations
 
 from hpsearch.comparing.arms import Arm, arms_of
 from hpsearch.comparing.comparison import Comparison, PairResult
+from hpsearch.comparing.example_scores import DECIDED_OVER
 from hpsearch.comparing.metric_choice import choose_goal, choose_metric
 from hpsearch.comparing.pairs import compare_pair
-from hpsearch.comparing.question import Question, Unit
+from hpsearch.comparing.question import Over, Question, Unit
 from hpsearch.comparing.summaries import across_datasets, expected_bests, optimisms, search_warnings, summarise
 from hpsearch.comparing.units import Paired, choose_unit, label, pair_up, varied, with_cells, with_counting_keys
 from hpsearch.comparing.verdicts import family_size, judge
-from hpsearch.errors import UnknownNameError
+from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.records import FinishedRun
 
 
@@ -37,6 +38,8 @@ def compare_runs(runs: Sequence[FinishedRun], question: Question, *, warnings: S
         raise UnknownNameError("baseline", baseline, names)
     arms, left_out = _counting(arms, baseline) if question.by is not None else (arms, [])
     unit, reason = choose_unit(arms, question.unit)
+    if question.over is not Over.SEEDS:
+        reason = _over(question.over, unit)
     arms = [with_cells(arm, unit) for arm in arms]
     settled = question.settled(metric, goal, unit)
     pairs = [compare_pair(a, b, settled) for a, b in _combinations(arms, baseline)]
@@ -61,6 +64,20 @@ def compare_runs(runs: Sequence[FinishedRun], question: Question, *, warnings: S
         optimism=optimisms(arms, settled),
         varied=varied(arms),
     )
+
+
+def _over(over: Over, unit: Unit) -> str:
+    """Return the sentence that says what a verdict over examples is about.
+
+    Raises:
+        HpsearchError: The unit is another than the seed, whose examples are not the same for all.
+
+    """
+    if unit is not Unit.SEED:
+        raise HpsearchError(f"over={over} needs runs that are told apart by seeds; here the unit is the {unit.noun}")
+    population, _ = DECIDED_OVER[over]
+    counted = "the test example" if over is Over.EXAMPLES else "the seed and the test example"
+    return f"The verdict is about {population}, as asked for: the unit of replication is {counted}."
 
 
 def _counting(arms: Sequence[Arm], baseline: str | None) -> tuple[list[Arm], list[str]]:

@@ -36,8 +36,16 @@ class Unit(StrEnum):
         return f"{n} {self.noun if n == 1 else self.plural}"
 
 
+class Over(StrEnum):
+    """Over which further ones a verdict about seeds is to hold: what its population is."""
+
+    SEEDS = "seeds"
+    EXAMPLES = "examples"
+    BOTH = "both"
+
+
 class Test(StrEnum):
-    """A test of two arms, as it is named in reports. The first five decide, the others are shown as well."""
+    """A test of two arms, as it is named in reports. The first seven decide, the others are shown as well."""
 
     __test__ = False  # pytest takes a class of this name for one of its own
 
@@ -45,6 +53,8 @@ class Test(StrEnum):
     WELCH_T = "welch t"
     CORRECTED_T = "corrected resampled t"
     FIVE_BY_TWO_F = "5x2cv F"
+    OVER_EXAMPLES = "crossed t over examples"
+    OVER_BOTH = "crossed t over seeds and examples"
     WILCOXON = "wilcoxon"
     SIGN_FLIP = "sign flip"
     MANN_WHITNEY = "mann-whitney"
@@ -81,6 +91,7 @@ class Question:
         alpha: The error rate of the whole family of tests.
         adjust: How the family is adjusted: holm, hommel, bh or none.
         step: The step of every run's history at which the metric is taken; None for the run's own value.
+        over: Whether the verdict is about further seeds, further test examples, or both; from scores by example.
         stochastic_order: Whether to add the almost stochastic order, which takes longer.
         seed: Of everything random: resampling, permutations.
 
@@ -99,6 +110,7 @@ class Question:
     alpha: float = 0.05
     adjust: str = "holm"
     step: int | None = None
+    over: Over = Over.SEEDS
     stochastic_order: bool = False
     seed: int = 0
 
@@ -141,6 +153,18 @@ def goal_named(name: str | None) -> Goal | None:
     if name is not None and name not in set(Goal):
         raise UnknownNameError("goal", name, [str(goal) for goal in Goal])
     return None if name is None else Goal(name)
+
+
+def over_named(name: str) -> Over:
+    """Return the population of that name.
+
+    Raises:
+        UnknownNameError: If there is none.
+
+    """
+    if name not in set(Over):
+        raise UnknownNameError("population", name, [str(over) for over in Over])
+    return Over(name)
 
 
 def unit_named(name: str) -> Unit | None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from hpsearch.comparing.comparison import PairResult, Verdict
-from hpsearch.comparing.question import SettledQuestion, Test, Unit
+from hpsearch.comparing.question import Over, SettledQuestion, Test, Unit
 from hpsearch.comparing.statistics.adjustment import Hold, adjusted, interval_rates, strictest_level
 from hpsearch.comparing.statistics.arrays import LEVEL, as_array
 from hpsearch.comparing.statistics.crossed import Population
@@ -125,6 +125,8 @@ def _too_few(pair: PairResult, smallest: float, level: float) -> str:
 
 def _with_seeds(pair: PairResult, question: SettledQuestion, level: float) -> PairResult:
     """Add how many units would show the observed difference with power 0.8, and the power of what was done."""
+    if question.over is not Over.SEEDS:
+        return pair  # more of which would do is not known
     effect = pair.effect.value if pair.effect is not None else None
     if question.unit is Unit.FOLD or pair.test is Test.CORRECTED_T:
         note = "more folds of the same data would hardly help, because they overlap; other data or fresh seeds would"

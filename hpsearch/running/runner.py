@@ -31,7 +31,7 @@ from hpsearch.running.mending import mend_configs
 from hpsearch.running.mirroring import CLOSE_SECONDS, Notifier, no_tracker
 from hpsearch.running.needs import require_installed
 from hpsearch.running.same_data import same_data
-from hpsearch.running.session import Session, SessionResult, with_rungs
+from hpsearch.running.session import Session, SessionResult
 from hpsearch.running.telling import TOLD_EVERY
 from hpsearch.space import Space
 from hpsearch.space.checks import no_test_split
@@ -142,7 +142,7 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
     make_folder(folder)
     with locked(folder, tell=partial(_tell, options.observers)) as hold:
         refuse_askers(folder)
-        space = space.going_on_from(read_resolved(folder)["space"]) if is_experiment(folder) else with_rungs(space)
+        space = space.going_on_from(read_resolved(folder)["space"]) if is_experiment(folder) else space
         past = read_past(folder / LOG)
         if sentence := lost_log(folder, past.state):
             raise ExperimentError(sentence)

@@ -90,15 +90,6 @@ def longest_training(space: Space) -> int | None:
     return math.ceil(max(lengths or ()) / min(gaps or ()))
 
 
-def with_rungs(space: Space) -> Space:
-    """Return the space of a new search with the rungs of the pruner `auto`, by the length of its trainings."""
-    pruner = space.search.pruner
-    if not isinstance(pruner, AutoPruner):
-        return space
-    fitting = pruner.for_trainings(longest_training(space))
-    return replace(space, search=space.search.model_copy(update={"pruner": fitting}))
-
-
 def given_budget(search: Search) -> dict[str, float | None]:
     """Return what the space and the command say of the budget, as a session's event has it."""
     return {"trials": search.trials, "seconds": search.time}

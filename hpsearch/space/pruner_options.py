@@ -5,17 +5,11 @@ optimizer steps under `{steps: 100}`, what a program prints under the family `co
 evaluation, also where the objective takes the best. A trial that comes to its end is not stopped any more.
 """
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from hpsearch.settings import Option, OwnOption
-
-FIRST_RUNG = 3
-"""The first rung of `auto` where nobody knows how long trainings are; that of every search by earlier versions."""
-SHARE = 13
-"""The longest training is this many times as long as it is to the first rung of `auto`."""
 
 
 class PrunerOption(Option):
@@ -144,20 +138,14 @@ class Halving(Pausing):
 class AutoPruner(Pausing):
     """Pauses trials at the rungs that did best on known learning curves (reports/benchmarks/pruners.md).
 
-    Trials are paused at the evaluation `minimum`, and whenever these have doubled. One in five goes on from the first
-    rung (of less than 60 trials a dozen, but at most half), and one in 1.4 from each further one, as who is best in the
-    end is soon among the best fifth, but seldom the first of them. Once three trials are complete, one goes on only
-    while the chance that it beats the best of them, by the curves so far, is at least one in fifty.
+    Trials are paused after 3 evaluations, and whenever these have doubled. One in five goes on from the first rung (of
+    less than 60 trials a dozen, but at most half), and one in 1.4 from each further one, as who is best in the end is
+    soon among the best fifth, but seldom the first of them. Once three trials are complete, one goes on only while the
+    chance that it beats the best of them, by the curves so far, is at least one in fifty.
     A program that is not given its {checkpoint} cannot go on: then it is `asha`.
     """
 
     kind: Literal["auto"] = "auto"
-    minimum: int | None = Field(default=None, ge=1)
-    """The evaluation of the first rung; null: by the length of trainings.
-
-    That is a thirteenth of the longest training and at least 2, so that the first rung costs the same share of every
-    search; 3 where nobody knows how long trainings are. A search keeps what it began with, one of an earlier version 3.
-    """
 
     @property
     def earliest(self) -> None:
@@ -166,7 +154,7 @@ class AutoPruner(Pausing):
 
     def rung(self, place: int) -> int:
         """Return the evaluation of a rung."""
-        return int((self.minimum or FIRST_RUNG) * 2**place)
+        return int(3 * 2**place)
 
     def reduction_at(self, place: int, trials: int) -> float:
         """Return the root of 2; for the first rung 5, but so few that a dozen go on, and at least 2."""
@@ -176,24 +164,6 @@ class AutoPruner(Pausing):
     def least_chance(self) -> float:
         """One in fifty: with .05 and more, searches by the sampler auto picked worse on known curves."""
         return 0.02
-
-    @model_serializer(mode="wrap")
-    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out a first rung of 3: a search that began before there was one to set has it, and does not say so."""
-        written: dict[str, Any] = write(self)
-        if self.minimum in (None, FIRST_RUNG):
-            del written["minimum"]
-        return written
-
-    def for_trainings(self, longest: int | None) -> "AutoPruner":
-        """Return it with its first rung, by the evaluations of the longest training; None: that is not known."""
-        minimum = FIRST_RUNG if longest is None else max(2, round(longest / SHARE))
-        return self if self.minimum is not None else self.model_copy(update={"minimum": minimum})
-
-    def as_begun(self, written: Mapping[str, Any]) -> "AutoPruner":
-        """Return it with the first rung of a search that has `written` its options down, if it has none of its own."""
-        minimum = int(written.get("minimum", FIRST_RUNG))
-        return self if self.minimum is not None else self.model_copy(update={"minimum": minimum})
 
 
 class Hyperband(_Halving):

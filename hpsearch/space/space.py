@@ -14,7 +14,6 @@ from pydantic import BaseModel, ValidationError
 from hpsearch.errors import HpsearchError, suggestion
 from hpsearch.records import Goal
 from hpsearch.space.mistakes import mistakes_of
-from hpsearch.space.pruner_options import AutoPruner
 from hpsearch.space.ranges import HEADS, KEYS, canonical, flow, show
 from hpsearch.space.requirements import Requirement
 from hpsearch.space.search_settings import Confirm, MeanOfLast, Objective, Search
@@ -201,8 +200,7 @@ class Space:
     def going_on_from(self, earlier: Mapping[str, Any]) -> "Space":
         """Return the space with the sampler and pruner that it was searched with `earlier`, where it names none.
 
-        The same holds for the first rung of the pruner `auto`. A search keeps what it began with when the defaults
-        change. `earlier` is what `resolved` returned then.
+        A search keeps what it began with when the defaults change. `earlier` is what `resolved` returned then.
         """
         search = earlier.get("search", {})
         names = [name for name in BRANCHES if name in search and name not in self.search.model_fields_set]
@@ -210,11 +208,7 @@ class Space:
             kept = Search.model_validate({name: search[name] for name in names})
         except ValidationError:
             return self
-        options = {name: getattr(kept, name) for name in names}
-        pruner = options.get("pruner", self.search.pruner)
-        if isinstance(pruner, AutoPruner) and pruner.kind in search.get("pruner", {}):
-            options["pruner"] = pruner.as_begun(search["pruner"][pruner.kind])
-        return replace(self, search=self.search.model_copy(update=options))
+        return replace(self, search=self.search.model_copy(update={name: getattr(kept, name) for name in names}))
 
     def resolved(self) -> dict[str, Any]:
         """Return the whole space as plain data, a valid space file again; see `space_from_resolved`."""

@@ -110,7 +110,6 @@ def fix_plan(
         if is_study(folder):
             known = read_history(folder)
         else:
-            study = _with_rungs(study)
             plan = plan_of(study, study.settings.confirm)
             known = _written(folder, StudyHistory(plan, plan, file=str(study.path.resolve())))
         study = _going_on_from(study, known.latest)
@@ -123,14 +122,6 @@ def fix_plan(
         changes = (*known.changes, PlanChange(lines, seen=_could_be_seen(folder, known)))
         file = str(study.path.resolve())
         return _written(folder, replace(known, latest=plan, changes=changes, file=file)), wanted
-
-
-def _with_rungs(study: Study) -> Study:
-    """Return a new study with the rungs of the pruner `auto` in its arms, so that those to come have the same."""
-    from hpsearch.running.session import with_rungs  # what only reads a study needs nothing that trains
-
-    arms = (replace(arm, space=with_rungs(arm.space)) if isinstance(arm, SpaceArm) else arm for arm in study.arms)
-    return replace(study, arms=tuple(arms))
 
 
 def _going_on_from(study: Study, plan: Mapping[str, Any]) -> Study:

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ from hpsearch.search.optuna_search import OptunaSearch
 from hpsearch.search.promotion import Promotion
 from hpsearch.search.sources import TrialSource
 from hpsearch.space import Space
-from hpsearch.space.pruner_options import AutoPruner, Pausing
+from hpsearch.space.pruner_options import Pausing
 from tests.benchmarks.curves.problems import EPOCHS, Problem, held_back, recorded, simulated
 
 WORKERS = 4
@@ -87,12 +87,9 @@ def source_of(space: Space, *, longest: int) -> TrialSource | Promotion:
     def make_job(number: int, params: Params) -> Job:
         return Job(run=trial_run(number), number=number, params=params, config={}, seeds={})
 
-    pruner = space.search.pruner
-    if isinstance(pruner, AutoPruner):
-        pruner = pruner.for_trainings(longest)
-        space = replace(space, search=space.search.model_copy(update={"pruner": pruner}))
     search = OptunaSearch(space, longest=longest)
     trials = TrialSource(search, make_job, budget=space.search.trials, asked=0, following=0)
+    pruner = space.search.pruner
     return Promotion(trials, space, pruner) if isinstance(pruner, Pausing) else trials
 
 

@@ -5,9 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from hpsearch.comparing.background import Background
 from hpsearch.comparing.conclusion import conclude
+from hpsearch.comparing.question import Over, over_named
 from hpsearch.comparing.statistics.crossed import Population, crossed
+from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.records import ExampleScores, FinishedRun
+from hpsearch.report.comparison.methods import with_methods
 from tests.comparing.arms import compare, run
 
 METRIC = "test/accuracy"
@@ -106,6 +110,52 @@ def test_p_over_further_data_is_adjusted_for_all_pairs() -> None:
     alone = compare(runs, adjust="none").pairs[0].over_examples
     assert alone is not None
     assert all(own.p_adjusted == own.p for own in alone.populations.values())
+
+
+@pytest.mark.parametrize(
+    ("over", "population", "units"),
+    [
+        (Over.EXAMPLES, Population.EXAMPLES, "40 test examples"),
+        (Over.BOTH, Population.BOTH, "5 seeds shared and 40 test examples"),
+    ],
+)
+def test_a_verdict_may_be_about_further_examples_and_says_so(over: Over, population: Population, units: str) -> None:
+    runs = [*_runs("a", A), *_runs("b", B), *_runs("c", _scores(3, 0.4))]
+    comparison, seeds = compare(runs, over=over, margin=5.0), compare(runs)
+    expected = [crossed(x, y) for x, y in ((A, B), (A, _scores(3, 0.4)), (B, _scores(3, 0.4)))]
+    found = [analysis.tested(population) for analysis in expected]
+    assert [pair.p for pair in comparison.pairs] == pytest.approx([each.p for each in found if each])
+    assert [pair.ci95 for pair in comparison.pairs] == [pytest.approx(each.interval(population)) for each in expected]
+    assert [pair.p_adjusted for pair in comparison.pairs] == pytest.approx(
+        [each.over_examples.populations[population].p_adjusted for each in seeds.pairs if each.over_examples]
+    )
+    assert comparison.family_size == 3
+    assert {pair.verdict for pair in comparison.pairs} == {"equivalent"}  # within 5, a margin that nothing reaches
+    assert [pair.also[0].p for pair in comparison.pairs] == [pair.p for pair in seeds.pairs]
+    assert str(population) in comparison.unit_reason
+    methods = with_methods(comparison, runs, Background()).methods
+    assert methods is not None
+    assert "it decided nothing" not in " ".join(methods.paragraphs.values())
+    assert f"two-sided, {units}, p" in " ".join(conclude(compare(runs, over=over)))
+    for pair in compare(runs, over=over, alpha=0.2).pairs:  # the interval agrees with the verdict
+        low, high = pair.ci_adjusted or (0.0, 0.0)
+        assert (pair.verdict in ("better", "worse")) == (not low <= 0 <= high)
+
+
+def test_without_scores_by_example_nothing_is_said_of_further_data() -> None:
+    runs = [replace(each, by_example=None) for each in (*_runs("a", A), *_runs("b", B))]
+    pair = compare(runs, over=Over.BOTH).pairs[0]
+    assert (pair.p, pair.verdict, pair.ci95) == (None, "not testable", None)
+    assert pair.notes[-1] == (
+        "nothing can be said of further seeds on further data: not all runs have scores of the same test examples"
+    )
+    alone = compare([*_runs("a", A[:1]), *_runs("b", B[:1])], over=Over.BOTH).pairs[0]
+    assert alone.notes[-1].endswith("one seed shows no variance")
+    assert compare([*_runs("a", A[:1]), *_runs("b", B[:1])], over=Over.EXAMPLES).pairs[0].p is not None
+    with pytest.raises(HpsearchError, match="here the unit is the fold"):
+        compare([run(name, 0.1 * fold, fold=fold) for name in "ab" for fold in range(3)], over=Over.BOTH)
+    with pytest.raises(UnknownNameError, match="known: both, examples, seeds"):
+        over_named("example")
 
 
 def test_one_run_of_each_has_an_interval_over_further_data_alone() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 import hpsearch
 from hpsearch.api.champion import _candidate, _watch
+from hpsearch.comparing.statistics.sequential import judge
 from hpsearch.errors import HpsearchError, SearchFailedError
 from hpsearch.experiment.layout import LEDGER
 from hpsearch.records import Outcome
@@ -16,7 +17,7 @@ from hpsearch.referee.answer import answer_of
 from hpsearch.referee.challenge import Request
 from hpsearch.referee.challenge import challenge as let_challenge
 from hpsearch.referee.ledger import Trained, append, read_title
-from hpsearch.referee.rules import planned
+from hpsearch.referee.rules import judged, plan_of, planned
 from hpsearch.referee.snapshot import remove_tree, tree_of
 from hpsearch.referee.trainings import experiment_of, seeds_of
 from tests.referee.campaigns import CODE, SPACE, challenge, change_code, copy, open_title, without_clock, write_project
@@ -344,6 +345,12 @@ def test_the_next_challenge_does_not_depend_on_how_far_idle_workers_trained_ahea
         ahead = Trained(contender=0, reign=0, seed=seed, outcome=Outcome.COMPLETE, value=100.0 * seed)
         title.follow(append(TITLE / LEDGER, ahead))
     assert planned(title, 9) == before
+    own, first = title.measured(title.reign), 0.05
+    assert before.measured == len(own) == 2
+    for theirs, ours in ((-first, own[0]), (first, own[0])):  # ahead of this seed, or behind it
+        found = judged(title, before, [theirs], [ours])
+        assert found == judge(plan_of(title.terms, before), [theirs], [ours], measured=own)
+        assert found.decision == "reject"  # not ahead of what was measured
 
 
 @pytest.mark.parametrize("size", ["1e160", "1e300"])

@@ -10,7 +10,7 @@ from hpsearch.errors import ExperimentError
 from hpsearch.experiment.files import write_json
 from hpsearch.experiment.layout import CONFIG, LOG, RESOLVED
 from hpsearch.experiment.reading import read_resolved
-from hpsearch.records import ExperimentRecord, Outcome
+from hpsearch.records import ExperimentRecord
 from hpsearch.running.chosen import train
 from hpsearch.running.earlier import prepare_experiment
 from hpsearch.running.loading import load_space, open_space
@@ -194,25 +194,3 @@ def test_a_damaged_configuration_costs_no_trial(searched: Searched, content: str
     after = searched.run("rate: {float: [0, 1]}", trials=5)
     assert [trial.number for trial in after.trials] == [0, 1, 2, 3, 4]
     assert after.trials[:4] == before.trials
-
-
-@pytest.mark.parametrize("written", ["", "pruner: auto, "])
-def test_the_first_rung_follows_the_length_but_a_search_of_an_earlier_version_keeps_its_own(
-    written: str, tmp_path: Path
-) -> None:
-    for begun, first in (({"minimum": 2}, 2), ({}, 3)):
-        folder = tmp_path / f"from {first}"
-        for trials in (1, 9):
-            path = write_space(tmp_path, trials=trials, seed=1, epochs=26)
-            path.write_text(path.read_text(encoding="utf-8").replace("pruner: none, ", written), encoding="utf-8")
-            record = run(load_space(path), folder=folder, options=QUIET).record
-            resolved = read_resolved(folder)
-            if trials == 1:
-                assert resolved["space"]["search"]["pruner"] == {"auto": {"minimum": 2}}
-                resolved["space"]["search"]["pruner"] = {"auto": begun}
-                write_json(folder / RESOLVED, resolved)
-        stopped = {trial.history[-1][0] for trial in record.trials if trial.outcome is Outcome.PRUNED}
-        assert first in stopped
-        assert stopped <= {first * 2**rung for rung in range(4)}
-        assert resolved["space"]["search"]["pruner"] == {"auto": begun}
-        assert not list(folder.glob("resolved-*.json"))

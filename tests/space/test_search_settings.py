@@ -2,7 +2,6 @@ import pytest
 from pydantic import ValidationError
 
 from hpsearch.records import Goal
-from hpsearch.space.pruner_options import AutoPruner
 from hpsearch.space.search_settings import Objective, Search, check_objective, parse_duration
 
 
@@ -60,17 +59,3 @@ def test_a_family_without_a_list_of_metrics_takes_any_but_a_test_metric():
 def test_the_engine_of_this_machine_has_the_name_of_earlier_versions_too():
     assert Search().engine == Search(engine="local").engine == Search(engine="optuna").engine == "local"
     assert Search(engine="ray").engine == "ray"
-
-
-@pytest.mark.parametrize(("longest", "first"), [(None, 3), (8, 2), (20, 2), (40, 3), (60, 5), (100, 8)])
-def test_the_first_rung_of_auto_is_a_thirteenth_of_the_longest_training(longest, first):
-    pruner = AutoPruner().for_trainings(longest)
-    assert [pruner.rung(place) for place in range(3)] == [first, 2 * first, 4 * first]
-    assert AutoPruner(minimum=7).for_trainings(longest).minimum == 7
-
-
-@pytest.mark.parametrize("minimum", [None, 2, 3, 5])
-def test_a_first_rung_of_3_is_not_written_as_in_searches_that_could_not_set_it(minimum):
-    written = Search(pruner={"auto": {} if minimum is None else {"minimum": minimum}}).model_dump()["pruner"]
-    assert written == {"kind": "auto"} | ({} if minimum in (None, 3) else {"minimum": minimum})
-    assert AutoPruner().as_begun(written).minimum == (minimum or 3)

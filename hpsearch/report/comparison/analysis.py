@@ -15,8 +15,12 @@ _TESTS = {
     Test.CORRECTED_T: "two-sided corrected resampled t test (Nadeau and Bengio, 2003)",
     Test.FIVE_BY_TWO_F: "combined 5×2 cv F test (Alpaydin, 1999)",
     Test.WILCOXON: "two-sided Wilcoxon signed-rank test over data sets (Demšar, 2006)",
+    Test.OVER_EXAMPLES: "two-sided t test over test examples",
+    Test.OVER_BOTH: "two-sided t test over seeds crossed with test examples",
 }
 _ALSO = {
+    Test.PAIRED_T: "the paired t test over seeds",
+    Test.WELCH_T: "the Welch t test over seeds",
     Test.WILCOXON: "Wilcoxon's signed ranks",
     Test.SIGN_FLIP: "the sign-flip test",
     Test.MANN_WHITNEY: "the Mann-Whitney test",
@@ -181,13 +185,17 @@ def _over_examples(known: Known) -> Iterator[str]:
     found = [pair.over_examples for pair in known.comparison.pairs if pair.over_examples is not None]
     if not found:
         return
+    decided = any(pair.test in (Test.OVER_EXAMPLES, Test.OVER_BOTH) for pair in known.comparison.pairs)
     sizes = sorted({each.examples for each in found})
     count = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
     clusters = sorted({each.clusters for each in found if each.clusters is not None})
     inside = f" in {clusters[0]} clusters" if len(clusters) == 1 else " in clusters" if clusters else ""
+    several = len(found) > 1 and known.comparison.adjust != "none"
+    adjusted = ", and its p-values were adjusted alike, each population a family of its own" if several else ""
     yield (
         f"Uncertainty over further test examples was computed from the scores on each of {count} examples{inside}, "
-        "by a random-effects analysis of seeds crossed with examples; it decided nothing."
+        "by a random-effects analysis of seeds crossed with examples"
+        f"{'' if decided else '; it decided nothing'}{adjusted}."
     )
 
 

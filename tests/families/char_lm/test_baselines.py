@@ -79,7 +79,7 @@ def test_the_known_floors_of_the_pydoc_corpus():
     size = len(vocabulary.characters)
     tokens = vocabulary.encode(text) - 1
     cut = int(0.9 * len(tokens))
-    scores = ngram_scores(tokens[:cut], tokens[cut:], tokens[cut:], vocabulary=size)
+    scores = ngram_scores(tokens[:cut], tokens[cut:], tokens[cut:], vocabulary=size, window=10)
     bits = [scores[name]["bits_per_char"] for name in ("uniform", "unigram", "bigram", "witten_bell")]
     assert bits[0] == pytest.approx(math.log2(size))
     assert bits == sorted(bits, reverse=True)
@@ -91,7 +91,7 @@ def test_the_known_floors_of_the_pydoc_corpus():
 
 def test_the_three_units_are_one_figure():
     tokens = np.arange(100) % 4
-    scores = ngram_scores(tokens[:50], tokens[50:75], tokens[75:], vocabulary=4)
+    scores = ngram_scores(tokens[:50], tokens[50:75], tokens[75:], vocabulary=4, window=10)
     assert scores["uniform"] == pytest.approx({"loss": math.log(4), "bits_per_char": 2.0, "perplexity": 4.0})
     assert scores["witten_bell"]["bits_per_char"] < scores["bigram"]["bits_per_char"] < 0.5
 
@@ -100,7 +100,7 @@ def test_the_context_of_witten_bell_is_chosen_on_the_validation_text():
     """Training has order, validation is noise where context misleads: a choice on the scored text would look back."""
     ordered = np.arange(3000) % 6
     noise = np.random.default_rng(0).integers(0, 6, 3000)
-    by_noise = ngram_scores(ordered, noise, ordered, vocabulary=6)["witten_bell"]["bits_per_char"]
-    by_order = ngram_scores(ordered, ordered, ordered, vocabulary=6)["witten_bell"]["bits_per_char"]
+    by_noise = ngram_scores(ordered, noise, ordered, vocabulary=6, window=10)["witten_bell"]["bits_per_char"]
+    by_order = ngram_scores(ordered, ordered, ordered, vocabulary=6, window=10)["witten_bell"]["bits_per_char"]
     assert by_noise == pytest.approx(math.log2(6), abs=0.01)
     assert by_order < 0.05

@@ -68,7 +68,7 @@ def winners(experiment: str, *, n: int = 5, trial: int = 3, ends: Sequence[Outco
     return [*searched, *again]
 
 
-def by_example(count: int = 20) -> list[FinishedRun]:
+def by_example(count: int = 20, methods: int = 2) -> list[FinishedRun]:
     generator = random.Random(0)
     names, clusters = tuple(map(str, range(count))), tuple(str(number // 4) for number in range(count))
     return [
@@ -77,7 +77,7 @@ def by_example(count: int = 20) -> list[FinishedRun]:
             metrics={"test/accuracy": Measurement(sum(values) / count)},
             by_example=ExampleScores(names, {"test/accuracy": tuple(values)}, clusters),
         )
-        for run in arms(2)
+        for run in arms(methods)
         for values in [[generator.random() for _ in range(count)]]
     ]
 
@@ -118,6 +118,7 @@ SHAPES: dict[str, list[FinishedRun]] = {
     "left out": [*arms(2), replace(arms(1)[0], run="arm0/x", seed=9, outcome=Outcome.FAILED, reason="ValueError")],
     "identical": [replace(run, metrics={"test/accuracy": Measurement(0.5, 5)}) for run in arms(2)],
     "by example": by_example(),
+    "three by example": by_example(methods=3),
     "markup": [*arms(1), *replicates(WICKED, 0.5)],
 }
 BACKGROUNDS = {
@@ -198,6 +199,11 @@ def test_any_shape_gives_whole_sentences_none_twice(shape: str, background: str)
         ("searched again", "The unit of replication was the search (n = 3 each). What varied between the runs of a"),
         ("searched again", "over searches, with 95% intervals by Student's t."),
         ("left out", "1 run of arm0 did not count: failed."),
+        (
+            "three by example",
+            "it decided nothing, and its p-values were adjusted alike, each population a family of its",
+        ),
+        ("by example", "with examples; it decided nothing. As secondary"),
         ("by example", "on each of 20 examples in 5 clusters, by a random-effects analysis"),
     ],
 )
