@@ -17,7 +17,9 @@ from hpsearch.settings import Settings
 from hpsearch.training.settings import TrainSettings
 from hpsearch.training.task import Batch, Dataset, Forward, Split, Splits, Task, TensorData
 
-Trouble = Literal["none", "exception", "diverge", "memory", "hang", "kill", "kill_once", "peek", "wait", "stop"]
+Trouble = Literal[
+    "none", "exception", "diverge", "memory", "hang", "kill", "kill_once", "peek", "wait", "stop", "leave"
+]
 
 
 class ToyData(Settings):
@@ -64,6 +66,8 @@ class ToyTask(Task):
             raise ValueError(f"no model of width {self.config.model.width}")
         if self.config.data.trouble == "memory":
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 80.00 GiB")
+        if self.config.data.trouble == "leave":
+            raise SystemExit(3)
         if self.config.data.trouble == "stop":
             _be_stopped_while_importing()
         width = self.config.model.width

@@ -146,7 +146,7 @@ class PackedObjective(FamilyObjective):
         host.lanes(1 if ended.alone else self._lanes or 1)  # what is trained alone should not wait in a row here
 
         def ending(job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:  # noqa: ARG001 - it is over
-            if isinstance(ended.result, Exception):
+            if isinstance(ended.result, BaseException):
                 raise ended.result
             candidate = ended.candidate
             return self._ending(job, candidate.task, candidate.splits, config, ended.result, data)

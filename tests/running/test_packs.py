@@ -125,12 +125,12 @@ def test_jobs_end_as_they_do_alone(tmp_path: Path, lanes: int | str, kind: JobKi
 
 def test_bad_ends_are_those_of_their_own_jobs(tmp_path: Path) -> None:
     space = toy_space(tmp_path)
-    troubles = ("none", "exception", "diverge", "memory", "none", "none")
+    troubles = ("none", "exception", "diverge", "memory", "none", "none", "leave")
     given = jobs(space, [{"data.trouble": trouble} for trouble in troubles])
     host = Host(given, prune=(given[5].run,))
-    PackedObjective(lanes=6, **arguments(space, tmp_path)).serve(host)
+    PackedObjective(lanes=7, **arguments(space, tmp_path)).serve(host)
     kinds = [type(host.endings[job.run]) for job in given]
-    assert kinds == [Completed, Failed, Diverged, OutOfMemory, Completed, Pruned]
+    assert kinds == [Completed, Failed, Diverged, OutOfMemory, Completed, Pruned, Failed]
 
 
 def test_baselines_are_scored_and_what_cannot_be_packed_is_told_once(tmp_path: Path) -> None:

@@ -48,5 +48,5 @@ class Ended:
     """How a training ended: its result, or the exception that ended it. `alone`: why it was not packed."""
 
     candidate: Candidate
-    result: FitResult | Exception
+    result: FitResult | BaseException
     alone: str | None = None

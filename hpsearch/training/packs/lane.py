@@ -83,7 +83,7 @@ class Lane:
     """The lane's own generator on the CPU, in the state of torch's."""
     drops: dict[Any, list[Drop]] = field(default_factory=dict)
     """The calls of dropout by the shape of a batch."""
-    error: Exception | None = None
+    error: BaseException | None = None
     """What ended it."""
     looked_at: bool = False
     """Whether a step has shown that it draws from no generator that the lanes share."""

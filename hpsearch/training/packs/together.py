@@ -39,7 +39,7 @@ class Packs:
         """Begin a training, or train it alone to its end if it cannot be packed."""
         try:
             lane = self._lane(candidate)
-        except Exception as error:  # noqa: BLE001 - whatever a family raises ends this training, as it would alone
+        except BaseException as error:  # noqa: BLE001 - whatever a family raises ends this training, as it would alone
             self._ended.append(Ended(candidate, error))
             return
         if isinstance(lane, Ended):
@@ -64,7 +64,7 @@ class Packs:
 
     def _alone(self, candidate: Candidate, why: str) -> Ended:
         try:
-            result: FitResult | Exception = fit(
+            result: FitResult | BaseException = fit(
                 candidate.task,
                 candidate.splits,
                 candidate.settings,
@@ -76,7 +76,7 @@ class Packs:
                 tell=candidate.tell,
                 clock=self._clock,
             )
-        except Exception as error:  # noqa: BLE001 - the caller says what it means
+        except BaseException as error:  # noqa: BLE001 - the caller says what it means
             result = error
         return Ended(candidate, result, why)
 
@@ -102,7 +102,7 @@ class Packs:
     def _look(self, pack: Pack, due: Iterable[Lane]) -> None:
         """Evaluate, save and report; let go those that have ended."""
         for lane in due:
-            outcome: FitResult | Exception | None = lane.error
+            outcome: FitResult | BaseException | None = lane.error
             if isinstance(outcome, NotPackedError):
                 pack.leave(lane)
                 self._ended.append(self._alone(self._candidates.pop(lane), str(outcome)))
@@ -128,7 +128,7 @@ class Packs:
                 pack.leave(lane)
                 self._ended.append(Ended(self._candidates.pop(lane), result_of(training, decision)))
 
-    def _evaluated(self, pack: Pack, lane: Lane) -> FitResult | Exception | None:
+    def _evaluated(self, pack: Pack, lane: Lane) -> FitResult | BaseException | None:
         training = lane.training
         pack.write_out(lane)
         try:
@@ -136,7 +136,7 @@ class Packs:
                 lane.to_process()
                 evaluate_and_save(training, lane.folder)
                 decision = ask(training, lane.report)
-        except Exception as error:  # noqa: BLE001 - it ends this training and no other
+        except BaseException as error:  # noqa: BLE001 - it ends this training and no other
             return error
         over = decision is not Decision.CONTINUE or training.progress.finished
         return result_of(training, decision) if over else None
