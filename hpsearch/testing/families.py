@@ -278,7 +278,7 @@ class FamilySuite:
     def test_a_training_in_a_pack_is_what_it_is_alone(self, case: FamilyCase) -> None:
         apart = [Seeds.for_trial(0, number) for number in range(3)]
         for number, ended in enumerate(case.train_together(apart)):
-            assert not isinstance(ended.result, Exception)
+            assert not isinstance(ended.result, BaseException)
             alone = case.train(seeds=apart[number])
             if ended.alone:  # it says why it was not packed
                 assert numbers(ended.result.evaluations) == numbers(alone.evaluations)
