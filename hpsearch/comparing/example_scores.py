@@ -35,8 +35,9 @@ def over_examples(a: Arm, b: Arm, shared: Sequence[str] | None, question: Settle
         return None
     clusters = _numbers(_clusters(dict(*told), first)) if told else None
     found = crossed(left, right, clusters=clusters, paired=paired)
+    alone = any(len(rows) == 1 and not arm.deterministic for arm, rows in ((a, left), (b, right)))
     populations = {}
-    for population in Population:
+    for population in (Population.EXAMPLES,) if alone else Population:  # one seed of a network shows no variance
         tested, interval = found.tested(population), found.interval(population)
         if tested is not None and interval is not None and isinstance(tested.df, float):
             populations[population] = OverPopulation(interval, tested.statistic, tested.df, tested.p)
@@ -69,8 +70,13 @@ def decide_over_examples(base: PairResult, question: SettledQuestion) -> PairRes
     )
     cleared = replace(cleared, equivalence=None, basis=VerdictBasis(), further=Further())
     if found is None or own is None:
-        why = "not all runs have scores of the same test examples" if found is None else "one seed shows no variance"
+        why = (
+            "not all runs have scores of the same test examples"
+            if found is None
+            else "a single seed, or a single cluster of examples, shows no variance"
+        )
         return replace(cleared, notes=(*base.notes, f"nothing can be said of {population}: {why}"))
+    notes = base.notes if base.test is not None else base.notes[:-1]  # the last says why seeds decide nothing
     error = (own.ci95[1] - own.ci95[0]) / 2 / t_interval(0.0, 1.0, own.df)[1]
     student, equivalence = ByStudent(found.mean_difference, error, own.df), None
     if question.margin is not None:
@@ -87,6 +93,7 @@ def decide_over_examples(base: PairResult, question: SettledQuestion) -> PairRes
         ci95=own.ci95,
         equivalence=equivalence,
         basis=basis,
+        notes=notes,
     )
 
 

@@ -124,6 +124,9 @@ def _unpaired(a: Arm, b: Arm, paired: Paired, question: SettledQuestion) -> Pair
     notes.append(f"{counted} of {a.name} against {len(right)} of {b.name}")
     base = replace(base, notes=tuple(notes))
     single = [arm.name for arm, values in ((a, left), (b, right)) if len(values) == 1]
+    if unit is Unit.SEARCH and (a.redivided or b.redivided):
+        why = "the searches' divisions overlap, and without partners no test is corrected for that: nothing is tested"
+        return replace(base, notes=(*notes, why))
     if single:
         why = f"one run of {' and of '.join(single)}: its chance cannot be estimated, and nothing can be tested (n = 1)"
         return replace(base, notes=(*notes, why))

@@ -99,7 +99,11 @@ SOURCES = {
 
 def varied(arms: Sequence[Arm]) -> tuple[str, ...]:
     """Return the sources of variance in which the runs of an arm differ; the others are held fixed, or not noted."""
-    return tuple(said for name, said in SOURCES.items() if any(_varies(arm, name) for arm in arms))
+    return tuple(
+        said
+        for name, said in SOURCES.items()  # the division of a search is written where folds are
+        if any(_varies(arm, name) for arm in arms if name != "fold" or not arm.redivided)
+    )
 
 
 @dataclass(frozen=True)

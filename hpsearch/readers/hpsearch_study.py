@@ -37,15 +37,17 @@ def read(path: Path, wanted: Wanted) -> Reading:
     )
 
 
-def of_search(run: FinishedRun, number: int, replicates: Mapping[str, Any]) -> FinishedRun:
-    """Return a run of the winner of an arm's search of this number, by the `replicates` of the study's plan.
+def of_search(run: FinishedRun, number: int, replicates: Mapping[str, Any], *, seed: int) -> FinishedRun:
+    """Return a run of the winner of an arm's search of this number, by the `replicates` and `seed` of the study's plan.
 
-    With `vary: all` the search has a division of the data of its own; if they are `redivided`, those overlap.
+    With `vary: all` the search has a division of the data of its own; if they are `redivided`, those overlap. Searches
+    of studies with other seeds share nothing, and have other names.
     """
-    run = replace(run, search_number=number, deterministic=False)
+    name = number if seed == 0 else f"{number} of seed {seed}"
+    run = replace(run, search_number=name, deterministic=False)
     if replicates.get("vary") != "all":
         return run
-    return replace(run, repeat=number, fold=f"division {number}" if replicates.get("redivided") else None)
+    return replace(run, repeat=name, fold=f"division {name}" if replicates.get("redivided") else None)
 
 
 def _runs(name: str, plan: Mapping[str, Any], readings: Mapping[str, Reading]) -> Iterator[FinishedRun]:
@@ -59,7 +61,7 @@ def _runs(name: str, plan: Mapping[str, Any], readings: Mapping[str, Reading]) -
                 if number == 1:
                     yield run
             else:
-                yield of_search(run, number, replicates)
+                yield of_search(run, number, replicates, seed=plan["seed"])
 
 
 def _of_search(name: str, arm: Mapping[str, Any], home: str, readings: Mapping[str, Reading]) -> Iterator[FinishedRun]:

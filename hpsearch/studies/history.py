@@ -16,7 +16,7 @@ from typing import Any
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.files import remove_leftovers, write_json
 from hpsearch.experiment.layout import STUDY, STUDY_LOCK, is_experiment, is_study
-from hpsearch.experiment.reading import read_experiment
+from hpsearch.experiment.reading import read_experiment, read_resolved
 from hpsearch.experiment.studies import STUDY_VERSION, arm_folders, read_study_file, searches_of
 from hpsearch.space import Confirm, differences
 from hpsearch.studies.replicates import replication_of
@@ -106,6 +106,7 @@ def fix_plan(
     """
     replication_of(study, seeds=seeds, repeats=repeats)  # refused before anything is written
     _refuse_strangers(folder)
+    _refuse_other_divisions(folder, study)
     with _alone(folder):
         if is_study(folder):
             known = read_history(folder)
@@ -122,6 +123,18 @@ def fix_plan(
         changes = (*known.changes, PlanChange(lines, seen=_could_be_seen(folder, known)))
         file = str(study.path.resolve())
         return _written(folder, replace(known, latest=plan, changes=changes, file=file)), wanted
+
+
+def _refuse_other_divisions(folder: Path, study: Study) -> None:
+    """Refuse searches that have divided or simulated their data by another seed: what they trained stays as it is."""
+    for search in study.searches:
+        home = folder / search.folder
+        if not is_experiment(home):
+            continue
+        if read_resolved(home)["space"]["search"].get("split_seed") != search.space.search.split_seed:
+            raise ExperimentError(
+                f"{home} divided its data by another seed, as replicates.vary has changed: choose another --name"
+            )
 
 
 def _going_on_from(study: Study, plan: Mapping[str, Any]) -> Study:

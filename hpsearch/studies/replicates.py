@@ -124,7 +124,7 @@ def _of_arm(study: Study, arm: SpaceArm, folder: Path, wanted: Confirm) -> Itera
             if arm.search == 1:
                 yield run
         elif run.experiment in names and run.seed in planned:
-            yield of_search(run, arm.search, study.repeated) if study.repeated else run
+            yield of_search(run, arm.search, study.repeated, seed=study.settings.seed) if study.repeated else run
 
 
 def _of_baseline(study: Study, arm: BaselineArm, folder: Path, wanted: Confirm) -> Iterator[FinishedRun]:
@@ -139,5 +139,5 @@ def _of_baseline(study: Study, arm: BaselineArm, folder: Path, wanted: Confirm) 
         if len(kept) < len(places):
             raise ExperimentError(f"arm {arm.name}: {home} has no scores of {arm.method}")
         if replicates.vary == "all":
-            kept = [of_search(run, number, study.repeated) for run in kept]
+            kept = [of_search(run, number, study.repeated, seed=study.settings.seed) for run in kept]
         yield from kept

@@ -44,7 +44,8 @@ class ArmReport:
     """One search of an arm, and what its trainings took in steps and in seconds of training.
 
     `name` is that of its folder, which is the `arm`'s unless it is a second or later search of it.
-    `ranges`, `continuous` and `combinations`: see `SpaceSize`. `outcomes` counts its trials by outcome.
+    `ranges`, `continuous` and `combinations`: see `SpaceSize`. `outcomes` counts its trials by outcome; `trials` counts
+    trainings on further seeds, too, if seeds were `raced`, whose steps and seconds are not known.
     """
 
     name: str
@@ -65,6 +66,7 @@ class ArmReport:
     value: float | None
     params: Mapping[str, Any]
     arm: str = ""
+    raced: bool = False
 
     @property
     def space_size(self) -> SpaceSize:
@@ -218,6 +220,8 @@ def _spent(report: StudyReport) -> Section:
         rows.append((arm.name, str(arm.trials), ends, *steps))
     titles = ("arm", "trials", "of which", "search", "replicates")
     remark = f"The time that it took is in {SPENT}, as it differs from run to run."
+    if any(arm.raced for arm in report.arms):
+        remark += " Trials are trainings, those on further seeds among them; steps and times are those of first seeds."
     return Section("What was spent", columns=titles, rows=rows, remark=remark)
 
 

@@ -96,7 +96,8 @@ def _arm_report(arm: SpaceArm, record: ExperimentRecord) -> ArmReport:
         ranges=len(arm.space.parameters),
         continuous=arm.space.continuous,
         combinations=arm.space.combinations,
-        trials=len(record.trials),
+        trials=len(record.trials) + record.reruns,
+        raced=bool(record.most_seeds),
         outcomes=Counter(str(trial.outcome or "unfinished") for trial in record.trials),
         unit=record.unit,
         search_steps=_steps(record.trials),
@@ -117,7 +118,9 @@ def _warnings(arms: Sequence[ArmReport]) -> list[str]:
     """List the arms whose searches spent unequal budgets."""
     found = []
     budgets = {"trials": {arm.name: arm.trials for arm in arms}}
-    if len({arm.unit for arm in arms}) == 1:
+    if len({arm.unit for arm in arms}) == 1 and not any(
+        arm.raced for arm in arms
+    ):  # further seeds' steps are not known
         budgets[f"{arms[0].unit}s of training"] = {arm.name: arm.search_steps for arm in arms}
     for what, spent in budgets.items():
         if max(spent.values()) > UNEQUAL * min(spent.values()):

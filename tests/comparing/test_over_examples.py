@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hpsearch.comparing.background import Background
+from hpsearch.comparing.comparison import Verdict
 from hpsearch.comparing.conclusion import conclude
 from hpsearch.comparing.question import Over, over_named
 from hpsearch.comparing.statistics.crossed import Population, crossed
@@ -150,7 +151,7 @@ def test_without_scores_by_example_nothing_is_said_of_further_data() -> None:
         "nothing can be said of further seeds on further data: not all runs have scores of the same test examples"
     )
     alone = compare([*_runs("a", A[:1]), *_runs("b", B[:1])], over=Over.BOTH).pairs[0]
-    assert alone.notes[-1].endswith("one seed shows no variance")
+    assert alone.notes[-1].endswith("a single seed, or a single cluster of examples, shows no variance")
     assert compare([*_runs("a", A[:1]), *_runs("b", B[:1])], over=Over.EXAMPLES).pairs[0].p is not None
     with pytest.raises(HpsearchError, match="here the unit is the fold"):
         compare([run(name, 0.1 * fold, fold=fold) for name in "ab" for fold in range(3)], over=Over.BOTH)
@@ -163,6 +164,21 @@ def test_one_run_of_each_has_an_interval_over_further_data_alone() -> None:
     assert found.over_examples is not None
     assert found.over_examples.populations.keys() == {Population.EXAMPLES}
     assert found.p is None
+
+
+@pytest.mark.parametrize("start", [0, 10])  # a seed that the other side has, too, or none
+def test_one_run_against_several_has_an_interval_over_further_data_alone(start: int) -> None:
+    """One seed of a network is no method without a seed: nobody knows how much its seeds vary."""
+    found = compare([*_runs("a", A), *_runs("b", B[:1], start=start)], over=Over.BOTH).pairs[0]
+    assert found.over_examples is not None
+    assert found.over_examples.populations.keys() == {Population.EXAMPLES}
+    assert (found.p, found.verdict) == (None, Verdict.NOT_TESTABLE)
+
+
+def test_a_verdict_over_examples_has_no_note_that_nothing_can_be_tested() -> None:
+    found = compare([*_runs("a", A[:1]), *_runs("b", B[:1])], over=Over.EXAMPLES).pairs[0]
+    assert found.p is not None
+    assert not any("n = 1" in note for note in found.notes)
 
 
 def test_runs_without_them_or_with_other_examples_have_none() -> None:

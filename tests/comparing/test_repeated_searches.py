@@ -85,6 +85,18 @@ def test_searches_on_divisions_of_their_own_are_tested_by_the_corrected_t() -> N
     assert high - low == pytest.approx((plain[1] - plain[0]) * (1 + 4 * 20 / 60) ** 0.5)
 
 
+def test_divisions_without_partners_are_not_tested_and_are_said_once() -> None:
+    sizes = {"train_size": 60, "test_size": 20}
+    a, b = (
+        [run(name, 0.8 + each / 100, seed=each, search_number=each, fold=f"division {each}", **sizes) for each in own]
+        for name, own in (("a", range(1, 5)), ("b", range(5, 9)))
+    )
+    comparison = compare([*a, *b])
+    assert comparison.pairs[0].p is None
+    assert "no test is corrected for that" in comparison.pairs[0].notes[-1]
+    assert "fold" not in comparison.varied
+
+
 def test_a_method_without_a_seed_is_compared_with_every_search_and_an_arm_searched_once_with_none() -> None:
     fixed = run("fixed", 0.75, deterministic=True)
     (pair,) = compare([*searched("a", A), fixed]).pairs

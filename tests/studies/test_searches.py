@@ -7,14 +7,14 @@ from statistics import mean
 import pytest
 
 from hpsearch.comparing.question import Unit
-from hpsearch.errors import SpaceError
+from hpsearch.errors import ExperimentError, SpaceError
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.experiment.studies import arm_folders
 from hpsearch.readers import Wanted, hpsearch_study
 from hpsearch.records import FinishedRun
 from hpsearch.running.runner import RunOptions
 from hpsearch.studies.forecast import forecast_study
-from hpsearch.studies.history import plan_of
+from hpsearch.studies.history import fix_plan, plan_of
 from hpsearch.studies.progress import progress_of
 from hpsearch.studies.reading import load_study
 from hpsearch.studies.report import StudyReport, study_json, study_markdown
@@ -105,6 +105,12 @@ def test_compare_reads_the_folder_as_the_study_does(done: tuple[Study, Path, Stu
     ]
 
 
+def test_searches_of_studies_with_other_seeds_are_no_partners(done: tuple[Study, Path, StudyReport]) -> None:
+    run = next(run for run in hpsearch_study.read(done[1], Wanted()).runs if run.search is None)
+    names = {str(hpsearch_study.of_search(run, 2, {}, seed=seed).search_number) for seed in (0, 5)}
+    assert names == {"2", "2 of seed 5"}
+
+
 def test_the_first_search_is_that_of_a_study_with_one(done: tuple[Study, Path, StudyReport], tmp_path: Path) -> None:
     """More searches can be added to a study that has one, and its folder stays what it was."""
     study, folder, _ = done
@@ -173,6 +179,14 @@ def test_what_does_not_go_together_is_refused(replicates: str, said: str, tmp_pa
     with pytest.raises(SpaceError) as caught:
         repeated(tmp_path, replicates)
     assert said in str(caught.value)
+
+
+def test_other_divisions_are_not_told_of_what_was_trained(
+    done: tuple[Study, Path, StudyReport], tmp_path: Path
+) -> None:
+    with pytest.raises(ExperimentError, match="divided its data by another seed"):
+        fix_plan(done[1], repeated(tmp_path, "{searches: 3, vary: all}"))
+    assert fix_plan(done[1], repeated(tmp_path, "{searches: 4, seeds: 2}"))[0].changes
 
 
 def test_searches_alone_are_confirmed_on_five_seeds(tmp_path: Path) -> None:

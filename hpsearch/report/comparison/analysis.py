@@ -58,6 +58,10 @@ def _unit(known: Known) -> Iterator[str]:
     if comparison.unit is Unit.TRIAL:
         yield "The values were those of trials, which a search chose by a metric: they were described, and not tested."
         return
+    if over := {pair.test for pair in known.tested} & {Test.OVER_EXAMPLES, Test.OVER_BOTH}:
+        seeds = "the seed and " if Test.OVER_BOTH in over else ""
+        yield f"The unit of replication was {seeds}the test example."
+        return
     if not repeated:
         return
     counts = alike((each.name, str(each.n)) for each in repeated)
@@ -84,7 +88,9 @@ def _described(known: Known) -> Iterator[str]:
     if not spread:
         return
     said = f"Scores are given as mean and standard deviation over {known.nouns}"
-    if known.comparison.unit is Unit.FOLD:
+    runs = (run for own in known.counted.values() for run in own)
+    overlapping = any(run.search_number is not None and run.fold is not None for run in runs)
+    if known.comparison.unit is Unit.FOLD or (known.comparison.unit is Unit.SEARCH and overlapping):
         if any(each.ci95 for each in spread):
             said += ", with 95% intervals that are corrected for overlapping training sets"
     elif how := sorted({_INTERVALS[each.ci_method] for each in spread if each.ci_method in _INTERVALS}):

@@ -95,7 +95,10 @@ def _counts(comparison: Comparison, _runs: Sequence[FinishedRun], background: Ba
         told.append(f"{count} {'run that counts' if count == 1 else 'runs that count'}")
         dropped = sum(len(each.runs_dropped) for each in comparison.experiments)
         told += [f"{dropped} that {'does' if dropped == 1 else 'do'} not count"] if dropped else []
-    complete = bool(background.environments)
+    whole = all(each.times == 1 and each.race is None for each in background.searches)
+    if not whole:
+        told.append("further trainings of the searches, which are not counted here")
+    complete = bool(background.environments) and whole
     said = ", ".join(told)
     return (Answer.YES, said) if complete else (Answer.PARTLY, f"{said}; what else was run is not known")
 

@@ -80,7 +80,8 @@ def _searched(background: Background) -> Iterator[str]:
     for each in background.searches:
         ends = [f"{count} {_ended(end, count)}" for end, count in each.outcomes.items() if end != "complete"]
         if ends:
-            yield f"Of the {each.trials} trials of {each.name}, {listed(ends)}."
+            first = "first search's " if each.times > 1 else ""
+            yield f"Of the {first}{each.trials} trials of {each.name}, {listed(ends)}."
 
 
 _POPULATIONS = ("pbt", "pb2")
@@ -95,11 +96,12 @@ def _search(each: Searched) -> str:
         how.append("without stopping trials early")
     elif each.pruner:
         how.append(f"with the rule {each.pruner} for stopping trials early")
-    how += [f"from the seed {each.seed}"] if each.seed is not None else []
+    seed = [f"from the seed {each.seed}"] if each.seed is not None else []
+    how += seed if each.times == 1 else []
     how += [f"on up to {each.race} seeds for a trial that might be the best"] if each.race is not None else []
     count = f"in {each.trials} {'trial' if each.trials == 1 else 'trials'}"
     if each.times > 1:
-        how, count = [f"{each.times} times", *how], f"the first time {count}"
+        how, count = [f"{each.times} times", *how], " ".join(["the first time", *seed, count])
     return ", ".join([*how, count])
 
 
@@ -232,7 +234,10 @@ def _times_word(count: int) -> str:
 def _times(known: Known) -> Iterator[str]:
     spent = [each.seconds for each in known.background.searches if each.seconds]
     trained = [each.seconds for each in known.repeated if each.seconds]
-    told = [f"{duration(sum(spent))} in the trials of the searches"] if spent else []
+    searches = known.background.searches
+    whose = "the first search of each" if any(each.times > 1 for each in searches) else "the searches"
+    what = "the first seeds of the trials" if any(each.race for each in searches) else "the trials"
+    told = [f"{duration(sum(spent))} in {what} of {whose}"] if spent else []
     if trained and known.comparison.unit is not Unit.TRIAL:
         told.append(f"{duration(sum(trained))} in the runs that count")
     if told:

@@ -15,6 +15,7 @@ from hpsearch.api.compare import compare
 from hpsearch.cleaning import latex, markdown
 from hpsearch.comparing import Question, compare_runs
 from hpsearch.comparing.background import Answer, Background, Environment, Methods, Plan, Searched
+from hpsearch.comparing.question import Over
 from hpsearch.records import ExampleScores, FinishedRun, Goal, Measurement, Outcome, SearchOrigin
 from hpsearch.report.comparison.background import background_of
 from hpsearch.report.comparison.contents import ReportContents
@@ -275,6 +276,35 @@ def test_a_study_tells_what_was_looked_at_when(plan: Plan, said: str) -> None:
     found = methods_of(arms(2), Background(plan=plan))
     assert said in found.paragraphs["Design"]
     assert not any("before any result was seen" in each for each in found.unknown)
+
+
+def test_what_only_the_first_search_tells_is_not_said_of_all() -> None:
+    again = Searched(
+        "new", "val/accuracy", Goal.MAXIMIZE, None, "tpe", seed=0, outcomes={"complete": 4}, times=3, seconds=60.0
+    )
+    background = Background((again,), {"new": EVERYTHING})
+    text = text_of(SHAPES["searched again"], background)
+    assert "3 times, by the sampler tpe, the first time from the seed 0 in 4 trials." in text
+    assert "in the trials of the first search of each" in text
+    counted = {item.item: item for item in methods_of(SHAPES["searched again"], background).checklist}
+    (runs,) = [item for name, item in counted.items() if "number of training" in name]
+    assert runs.answer is Answer.PARTLY
+
+
+@pytest.mark.parametrize(
+    ("over", "said"), [("examples", "was the test example."), ("both", "was the seed and the test example.")]
+)
+def test_the_unit_is_that_of_the_verdict(over: str, said: str) -> None:
+    assert f"The unit of replication {said}" in text_of(SHAPES["by example"], over=Over(over))
+
+
+def test_intervals_over_searches_on_overlapping_divisions_are_corrected() -> None:
+    runs = [
+        replace(run, fold=f"division {run.search_number}", train_size=60, test_size=20)
+        for run in searched_again("new")
+        if run.search is None
+    ]
+    assert "95% intervals that are corrected for overlapping training sets" in text_of(runs)
 
 
 def test_a_race_of_seeds_is_said() -> None:
