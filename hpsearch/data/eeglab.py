@@ -60,9 +60,10 @@ def read_eeglab(path: str | Path, *, cut: bool) -> tuple[list[Floats], float, tu
     fields = eeglab_fields(path)
     channels, points, rate = (_number(fields, name, path) for name in ("nbchan", "pnts", "srate"))
     shape = round(channels), round(points), -1
+    size = shape[0] * shape[1]
     data = fields["data"]
     values = _beside(path, data) if isinstance(data, str) else as_numbers(data)
-    if values is None or values.size == 0 or values.size % max(1, shape[0] * shape[1]):
+    if values is None or values.size == 0 or not size or values.size % size:
         held = "none" if values is None or values.size == 0 else f"{values.size}"
         raise DataError(f"{path} should have {shape[0]} channels x {shape[1]} samples, and has {held} numbers")
     whole = np.asarray(values, dtype=np.float64).reshape(shape, order="F") * _VOLTS
@@ -70,7 +71,9 @@ def read_eeglab(path: str | Path, *, cut: bool) -> tuple[list[Floats], float, tu
     if cut and len(pieces) == 1:
         pieces = np.split(pieces[0], _boundaries(fields, shape[1]), axis=1)
     labels = labels_in(fields.get("chanlocs"))
-    labels = [str(fields["chanlocs"]["labels"])] if labels is None and shape[0] == 1 else labels
+    alone = fields.get("chanlocs")
+    if labels is None and shape[0] == 1 and isinstance(alone, Mapping) and "labels" in alone:
+        labels = [str(alone["labels"])]
     if labels is not None and len(labels) != shape[0]:
         raise DataError(f"{path} has {shape[0]} channels, and {len(labels)} names in chanlocs")
     return pieces, rate, None if labels is None else tuple(labels)
@@ -78,7 +81,7 @@ def read_eeglab(path: str | Path, *, cut: bool) -> tuple[list[Floats], float, tu
 
 def _number(fields: Mapping[str, Any], name: str, path: str | Path) -> float:
     value = as_numbers(fields[name])
-    if value is None or value.size != 1 or not float(value.item()) > 0:
+    if value is None or value.size != 1 or not 0 < float(value.item()) < np.inf:
         raise DataError(f"{path} is no dataset of EEGLAB: {name} is {fields[name]!r}, not a positive number")
     return float(value.item())
 
@@ -86,6 +89,10 @@ def _number(fields: Mapping[str, Any], name: str, path: str | Path) -> float:
 def _beside(path: str | Path, named: str) -> NDArray[Any]:
     """Return the samples of the file that a dataset names: numbers of 32 bits."""
     place = samples_file(path)
+    if place is not None and place.suffix.lower() == ".dat":
+        raise DataError(
+            f"{place} is of EEGLAB's older form, channel after channel: open {path} there and save it again"
+        )
     if place is None:
         raise DataError(f"{path} has its samples in {named}, which is not in its folder: copy it there, too")
     try:
@@ -101,9 +108,7 @@ def _boundaries(fields: Mapping[str, Any], samples: int) -> list[int]:
     """
     events = fields.get("event")
     events = [events] if isinstance(events, Mapping) else events if isinstance(events, list) else []
-    cuts = {
-        int(np.floor(float(each["latency"]) - 0.5))
-        for each in events
-        if isinstance(each, Mapping) and str(each.get("type")) == "boundary" and np.size(each.get("latency", ())) == 1
-    }
-    return sorted(cut for cut in cuts if 0 < cut < samples)
+    marks = (each for each in events if isinstance(each, Mapping) and str(each.get("type")) == "boundary")
+    found = (as_numbers(each.get("latency")) for each in marks)
+    known = (value.item() for value in found if value is not None and value.size == 1 and np.isfinite(value).all())
+    return sorted(cut for cut in {int(np.floor(latency - 0.5)) for latency in known} if 0 < cut < samples)

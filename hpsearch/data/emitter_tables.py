@@ -74,7 +74,7 @@ def read_emitters(path: Path, *, pixel: float, origin: Origin = "corner", first_
     Raises:
         DataError: it cannot be read, lacks a column, or holds something else than numbers.
     """
-    found = read_foreign(path, pixel=pixel, first_frame=first_frame) or _read_named(path, pixel)
+    found = read_foreign(path, pixel=pixel, first_frame=first_frame, origin=origin) or _read_named(path, pixel)
     frame = found["frame"]
     if len(frame) and not np.array_equal(frame, np.round(frame)):
         raise DataError(f"{path}: the column of frames holds {frame[frame != np.round(frame)][0]:g}, no frame number")

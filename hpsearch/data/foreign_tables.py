@@ -46,11 +46,11 @@ def _begins_as_rapidstorm(path: Path) -> bool:
         return False
 
 
-def read_foreign(path: Path, *, pixel: float, first_frame: int) -> dict[str, Floats] | None:
+def read_foreign(path: Path, *, pixel: float, first_frame: int, origin: str) -> dict[str, Floats] | None:
     """Return the columns frame, x, y, and z and photons where there are any, in nm; None of other tables.
 
     Raises:
-        DataError: It is damaged, lacks a column, or counts frames otherwise than `first_frame`.
+        DataError: It is damaged, lacks a column, or counts frames or pixels otherwise than the settings.
     """
     if path.suffix.lower() in PICASSO:
         found, tool = _picasso(path, pixel), "Picasso"
@@ -64,6 +64,10 @@ def read_foreign(path: Path, *, pixel: float, first_frame: int) -> dict[str, Flo
         raise DataError(f"{path} is a table of {tool}, which counts frames from 0: set {_told(path)}")
     if bad := [name for name, values in found.items() if not np.isfinite(values).all()]:
         raise DataError(f"{path}: the column {bad[0]} holds a number that is not finite")
+    if origin != conventions(path).get("origin", origin):
+        raise DataError(
+            f"{path} is a table of {tool}, which counts from the centre of the first pixel: set {_told(path)}"
+        )
     return found
 
 
@@ -97,13 +101,15 @@ def _picasso(path: Path, pixel: float) -> dict[str, Floats]:
         with h5py.File(path, "r") as file:
             table = file[_LOCALISATIONS][()] if _LOCALISATIONS in file else None
             inside = ", ".join(file) or "nothing"
-    except OSError as error:
-        raise DataError(f"{path} is damaged, or no HDF5 file: {error}") from None
-    if table is None or not (columns := table.dtype.names):
+    except Exception as error:  # noqa: BLE001 -- h5py raises many kinds for what it cannot read
+        raise DataError(f"{path} is damaged, or no HDF5 file: {error or type(error).__name__}") from None
+    if table is None or np.ndim(table) != 1 or not (columns := table.dtype.names):
         raise DataError(f"{path} is no table of Picasso: it has no {_LOCALISATIONS} with columns, but {inside}")
     _check_pixel(path, pixel)
     scale = {"x": pixel, "y": pixel}
     known = [name for name in ("frame", "x", "y", "z", "photons") if name in columns]
+    if odd := [name for name in known if table[name].dtype.kind not in "fiu" or table[name].ndim != 1]:
+        raise DataError(f"{path}: the column {odd[0]} does not hold one number for each molecule")
     return {name: np.asarray(table[name], dtype=np.float64) * scale.get(name, 1.0) for name in known}
 
 
@@ -113,6 +119,6 @@ def _check_pixel(path: Path, pixel: float) -> None:
         text = path.with_suffix(".yaml").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return
-    told = re.search(r"^Pixelsize(?: \(nm\))?: *([0-9.]+) *$", text, flags=re.MULTILINE)
+    told = re.search(r"^Pixelsize(?: \(nm\))?: *(\d+\.?\d*|\.\d+) *$", text, flags=re.MULTILINE)
     if told and abs(float(told[1]) - pixel) > pixel / 100:
         raise DataError(f"{path.with_suffix('.yaml')} says pixels of {told[1]} nm, and the settings {pixel:g} nm")

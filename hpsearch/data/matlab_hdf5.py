@@ -18,6 +18,8 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 _USER_BLOCK = 512
 """Bytes that MATLAB writes before the HDF5 file itself."""
 _LEFT_OUT = object()
+_Known = dict[int, Any]
+"""What was read by reference, by its place in the file: a file in which each names the next twice would never end."""
 
 
 def is_hdf5(place: Path) -> bool:
@@ -41,23 +43,31 @@ def read_hdf5(place: Path) -> dict[str, Any]:
     import h5py
 
     with h5py.File(place, "r") as file:
-        return {name: value for name in file if name[0] != "#" and (value := _value(file[name])) is not _LEFT_OUT}
+        known: _Known = {}
+        found = {name: _value(file[name], known) for name in file if name[0] != "#"}
+    return {name: value for name, value in found.items() if value is not _LEFT_OUT}
 
 
-def _value(item: Any) -> Any:
-    """Return a dataset or a group as Python has it."""
+def _value(item: Any, known: _Known) -> Any:
+    """Return a dataset or a group as Python has it.
+
+    Raises:
+        ValueError: Its values are in another file, which may be any of the user's.
+    """
+    if getattr(item, "external", None) or getattr(item, "is_virtual", False):
+        raise ValueError(f"{item.name} has its values in another file")
     kind = item.attrs.get("MATLAB_class", b"").decode()
     if "MATLAB_sparse" in item.attrs:
         return _sparse(item)
     if "MATLAB_object_decode" in item.attrs:
         return _LEFT_OUT
     if hasattr(item, "keys"):
-        return _structure(item)
+        return _structure(item, known)
     if "MATLAB_empty" in item.attrs:
         return "" if kind == "char" else np.empty(0)
     values = np.asarray(item[()])
     if values.dtype.kind == "O":
-        return _cells(item.file, values)
+        return _cells(item.file, values, known)
     if kind == "char":
         return _text(values)
     if values.dtype.names:
@@ -77,14 +87,14 @@ def _text(values: NDArray[Any]) -> Any:
     return rows[0] if len(rows) == 1 else np.array(rows)
 
 
-def _structure(group: Any) -> Any:
+def _structure(group: Any, known: _Known) -> Any:
     """Return a structure as a dict, and an array of them, whose fields are references, as a list of dicts."""
     fields = {name: group[name] for name in group}
     several = [name for name, field in fields.items() if _refers(field)]
     if not several or len(several) != len(fields):
-        found = {name: _value(field) for name, field in fields.items()}
+        found = {name: _value(field, known) for name, field in fields.items()}
         return {name: value for name, value in found.items() if value is not _LEFT_OUT}
-    columns = {name: _list(group.file, np.asarray(field[()])) for name, field in fields.items()}
+    columns = {name: _list(group.file, np.asarray(field[()]), known) for name, field in fields.items()}
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
@@ -93,14 +103,21 @@ def _refers(field: Any) -> bool:
     return not hasattr(field, "keys") and field.dtype.kind == "O" and "MATLAB_class" not in field.attrs
 
 
-def _list(file: Any, references: NDArray[Any]) -> list[Any]:
-    found = [_value(file[reference]) for reference in references.T.ravel()]
+def _list(file: Any, references: NDArray[Any], known: _Known) -> list[Any]:
+    import h5py
+
+    found = []
+    for item in (file[reference] for reference in references.T.ravel()):
+        place = h5py.h5o.get_info(item.id).addr
+        if place not in known:
+            known[place] = _value(item, known)
+        found.append(known[place])
     return [None if value is _LEFT_OUT else value for value in found]
 
 
-def _cells(file: Any, references: NDArray[Any]) -> Any:
+def _cells(file: Any, references: NDArray[Any], known: _Known) -> Any:
     """Return cells as a list where they hold structures, and else as an array of objects."""
-    found = _list(file, references)
+    found = _list(file, references, known)
     if any(isinstance(each, Mapping) for each in found):
         return found
     cells = np.empty(len(found), dtype=object)

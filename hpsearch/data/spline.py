@@ -135,14 +135,19 @@ def _loaded(path: str, transposed: bool, *_: int) -> Coefficients:
     return found
 
 
+def _fields(structure: Any) -> dict[str, Any]:
+    """Return the fields of a structure: scipy leaves those of a grid as objects of its own."""
+    return dict(structure if isinstance(structure, dict) else getattr(structure, "__dict__", {}))
+
+
 def _from_smap(path: str) -> Coefficients:
     content = read_arrays(path)
     holder: Any = next((content[name] for name in _IN_SMAP if name in content), None)
     if holder is None:
-        listed = content.get("SXY")
-        first = next(iter(listed), None) if isinstance(listed, list) else listed
-        holder = first.get("cspline") if isinstance(first, dict) else None
-    if missing := [name for name in _NEEDED if not isinstance(holder, dict) or name not in holder]:
+        listed: Any = np.ravel(np.asarray(content.get("SXY"), dtype=object))  # one for each region of the field
+        holder = _fields(listed[0] if len(listed) else None).get("cspline")
+    holder = _fields(holder)
+    if missing := [name for name in _NEEDED if name not in holder]:
         raise DataError(
             f"{path} holds {', '.join(content) or 'nothing'}, and no {missing[0]} of a spline; expected SXY.cspline, "
             f"cspline or cspline_psf_model with {', '.join(_NEEDED)}"

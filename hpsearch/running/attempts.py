@@ -120,6 +120,8 @@ class Attempts:
         for row in self._notes.rows():
             if "attempt" in row:
                 self.heard.begin(resuming=row["resuming"], step=row.get("step"))
+                if "checkpoint" in row:
+                    self.checkpoints[row["checkpoint"]] = self.heard.latest
                 last = {"read": row.get("read"), "output": row.get("output")}
             elif "metrics" in row:
                 metrics = {name: decode_number(value) for name, value in row["metrics"].items()}
@@ -134,10 +136,15 @@ class Attempts:
                 last, self._before = None, row.get("seconds", self._before)
         return last
 
-    def begin(self, *, resuming: bool, read: Any = None, step: int | None = None) -> None:
-        """Begin a new attempt, whose output begins at `read`; `step` is that of its checkpoint, if it is known."""
+    def begin(
+        self, *, resuming: bool, read: Any = None, step: int | None = None, checkpoint: str | None = None
+    ) -> None:
+        """Begin a new attempt, whose output begins at `read`.
+
+        `step` is that of its checkpoint, if it is known, and `checkpoint` the checksum of one that nobody has noted.
+        """
         self.heard.begin(resuming=resuming, step=step)
-        known = {} if step is None else {"step": step}
+        known = {**({} if step is None else {"step": step}), **({"checkpoint": checkpoint} if checkpoint else {})}
         self._notes.add(attempt=True, resuming=resuming, read=read, output=self._notes.output, **known)
         self._begun = time.monotonic()
 

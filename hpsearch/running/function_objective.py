@@ -95,7 +95,8 @@ class FunctionObjective:
         restored = files.restore(attempts.checkpoints)
         if restored.note:
             attempts.say(restored.note)
-        attempts.begin(resuming=restored.there, step=restored.step)
+        new = files.checksum if restored.there and restored.step is None else None
+        attempts.begin(resuming=restored.there, step=restored.step, checkpoint=new)
         started()
         _seed(report.seed)
         returned = None

@@ -76,12 +76,15 @@ class Hearing(Attempts):
 
     # This attempt
 
-    def begin(self, *, resuming: bool, read: Any = None, step: int | None = None) -> None:
+    def begin(
+        self, *, resuming: bool, read: Any = None, step: int | None = None, checkpoint: str | None = None
+    ) -> None:
         """Begin a new attempt; the rows that a metrics file already has are older."""
         if self._config.metrics.file is not None:
             self._tail = Tail(self._path)
             self._tail.skip()
-        super().begin(resuming=resuming, read=self._tail.place if self._tail else read, step=step)
+        read = self._tail.place if self._tail else read
+        super().begin(resuming=resuming, read=read, step=step, checkpoint=checkpoint)
 
     @property
     def _path(self) -> Path:

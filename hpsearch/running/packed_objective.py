@@ -132,7 +132,10 @@ class PackedObjective(FamilyObjective):
     def _found_lanes(self, candidate: Candidate, host: PackHost, device: torch.device) -> int:
         """Return the number of lanes, and tell the host; it is probed once where it was not given."""
         if self._lanes is None:
-            probe = probe_lanes(candidate, device=device, clock=time.perf_counter)
+            try:
+                probe = probe_lanes(candidate, device=device, clock=time.perf_counter)
+            except BaseException:  # noqa: BLE001 - its training raises that again, and ends by it; the next one is probed
+                return 1
             self._lanes = probe.best
             if probe.reason:
                 self._tell(probe.reason, host)

@@ -77,6 +77,8 @@ def test_samples_are_found_by_either_name_and_are_part_of_the_data(tmp_path: Pat
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"data": "rest.dat"}, "channel after channel"),
+        ({"nbchan": 0.4}, "should have 0 channels"),
         ({"data": "gone.fdt"}, r"samples in gone\.fdt, which is not in its folder"),
         ({"pnts": 333.0}, "16 channels x 333 samples, and has 5120 numbers"),
         ({"srate": None}, "is no dataset of EEGLAB: it has no srate"),
@@ -86,8 +88,8 @@ def test_samples_are_found_by_either_name_and_are_part_of_the_data(tmp_path: Pat
 )
 def test_what_does_not_fit_is_said(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
     place = dataset(tmp_path, **changes)
-    if "gone" in message:
-        (tmp_path / "rest.fdt").unlink()
+    if isinstance(changes.get("data"), str):
+        (tmp_path / "rest.fdt").rename(tmp_path / "rest.dat")
     with pytest.raises(DataError, match=message):
         read_recording(place, channels=16)
 

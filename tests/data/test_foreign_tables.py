@@ -91,6 +91,23 @@ def test_frames_that_count_from_0_are_asked_for(tmp_path: Path) -> None:
         read_emitters(picasso(tmp_path), pixel=100)
 
 
+def test_a_table_of_picasso_counts_from_the_centre_of_a_pixel(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="centre of the first pixel: set first_frame: 0 and origin: center"):
+        read_emitters(picasso(tmp_path), pixel=100, first_frame=0)
+
+
+@pytest.mark.parametrize("pixelsize", ["1.2.3", "100"])
+def test_what_is_no_table_in_an_hdf5_file(pixelsize: str, tmp_path: Path) -> None:
+    path = picasso(tmp_path, pixelsize=pixelsize)
+    if pixelsize == "100":
+        with h5py.File(path, "w") as file:
+            file.create_group("locs")
+        with pytest.raises(DataError, match=r"no table of Picasso|no HDF5 file"):
+            read_emitters(path, pixel=100, first_frame=0, origin="center")
+    else:  # a description that says nothing is no size
+        assert len(read_emitters(path, pixel=100, first_frame=0, origin="center").x) == 2
+
+
 def test_cut_files_and_a_missing_package_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = picasso(tmp_path)
     whole = path.read_bytes()

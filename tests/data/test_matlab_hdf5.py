@@ -74,6 +74,31 @@ def test_what_python_has_nothing_for_is_left_out(tmp_path: Path) -> None:
     assert list(read_hdf5(place)) == ["a"]
 
 
+def test_values_of_another_file_are_not_read(tmp_path: Path) -> None:
+    import h5py
+
+    (tmp_path / "secret").write_bytes(b"1234567890")
+    with h5py.File(tmp_path / "a.mat", "w") as file:
+        file.create_dataset("a", shape=(10,), dtype="u1", external=[(str(tmp_path / "secret"), 0, 10)])
+    with pytest.raises(DataError, match=r"in another file|damaged, or not a MATLAB file"):
+        read_arrays(tmp_path / "a.mat")
+
+
+def test_cells_that_each_name_the_next_twice_come_to_an_end(tmp_path: Path) -> None:
+    """Read again and again they would take 2 to the power of 40 readings."""
+    import h5py
+
+    with h5py.File(tmp_path / "a.mat", "w") as file:
+        named = file.create_dataset("#refs#/x", data=np.ones((1, 1))).ref
+        for level in range(40):
+            place = "top" if level == 39 else f"#refs#/{level}"
+            cell = file.create_dataset(place, (1, 2), dtype=h5py.ref_dtype)
+            cell.attrs["MATLAB_class"] = np.bytes_("cell")
+            cell[0, 0] = cell[0, 1] = named
+            named = cell.ref
+    assert list(read_hdf5(tmp_path / "a.mat")) == ["top"]
+
+
 def test_a_missing_package_is_said_with_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = write_73(tmp_path / "a.mat", {"a": np.arange(3.0)})
     find = importlib.util.find_spec

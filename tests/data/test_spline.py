@@ -68,7 +68,7 @@ def test_the_widths_tell_the_depth(spline):
     assert spline.range == (-400, 400)
 
 
-@pytest.mark.parametrize("form", ["SXY", "cspline", "cspline_psf_model", "cells", "7.3"])
+@pytest.mark.parametrize("form", ["SXY", "regions", "cspline", "cspline_psf_model", "cells", "7.3"])
 def test_smap_s_files(form, spline, tmp_path):
     values = coefficients(sampled().transpose(1, 2, 0))
     content = {"coeff": values, "dz": DZ, "x0": 11.0, "z0": float(SLICES // 2)}
@@ -77,6 +77,11 @@ def test_smap_s_files(form, spline, tmp_path):
         boxed[0] = values
         content["coeff"] = boxed
     whole = {form: content} if form.startswith("cspline") else {"SXY": {"cspline": content}}
+    if form == "regions":  # of the field, each with a spline of its own
+        regions = np.empty((2, 2), dtype=[("cspline", object), ("region", object)])
+        for place in np.ndindex(2, 2):
+            regions[place] = (content, 1.0)
+        whole = {"SXY": regions}
     if form == "7.3":
         content |= {name: np.array([[value]]) for name, value in content.items() if name != "coeff"}
         write_73(tmp_path / "psf.mat", whole)

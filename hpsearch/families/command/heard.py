@@ -84,8 +84,9 @@ class Heard:
 
     @property
     def misses_the_end(self) -> bool:
-        """Whether the last epoch is known and was never told, and the newest attempt told nothing at all."""
-        return self._epochs is not None and not self.finished and not self._attempt
+        """Whether the last epoch is known and was never told, and the newest attempt told nothing of a further step."""
+        went_on = any(number is not None and number > max(self._steps, default=0) for number in self._waiting)
+        return self._epochs is not None and not self.finished and not self._attempt and not went_on
 
     @property
     def latest(self) -> int:

@@ -86,11 +86,10 @@ class Packs:
             pack.admit()
             try:
                 due = pack.step() if pack.lanes else []
-            except NotPackedError as error:
+            except BaseException as error:  # noqa: BLE001 - trained alone, each says for itself what its family raises
+                why = str(error) if isinstance(error, NotPackedError) else f"{type(error).__name__}: {error}"
                 del self._packs[shape]
-                self._ended += [
-                    self._alone(self._candidates.pop(lane), str(error)) for lane in (*pack.lanes, *pack.waiting)
-                ]
+                self._ended += [self._alone(self._candidates.pop(lane), why) for lane in (*pack.lanes, *pack.waiting)]
                 continue
             self._look(pack, due)
             self._look_between(pack)
@@ -118,15 +117,21 @@ class Packs:
         for lane in [lane for lane in pack.lanes if lane.training.stopwatch.seconds >= lane.training.next_look]:
             training = lane.training
             pack.count()
-            decision = tell_between(training)
-            if lane.folder is not None and saves_between(training, decision):
-                pack.write_out(lane)
-                with kept_random_state(training.device):
-                    lane.to_process()
-                    save_between(training, lane.folder)
-            if decision is not Decision.CONTINUE:
+            outcome: FitResult | BaseException | None = None
+            try:
+                decision = tell_between(training)
+                if lane.folder is not None and saves_between(training, decision):
+                    pack.write_out(lane)
+                    with kept_random_state(training.device):
+                        lane.to_process()
+                        save_between(training, lane.folder)
+                if decision is not Decision.CONTINUE:
+                    outcome = result_of(training, decision)
+            except BaseException as error:  # noqa: BLE001 - it ends this training and no other
+                outcome = error
+            if outcome is not None:
                 pack.leave(lane)
-                self._ended.append(Ended(self._candidates.pop(lane), result_of(training, decision)))
+                self._ended.append(Ended(self._candidates.pop(lane), outcome))
 
     def _evaluated(self, pack: Pack, lane: Lane) -> FitResult | BaseException | None:
         training = lane.training

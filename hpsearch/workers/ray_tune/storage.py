@@ -85,8 +85,11 @@ class Storage:
                 "same command goes on when it answers"
             ) from error
 
-    def keep(self, run: str) -> None:
-        """Copy a run's files that have changed since the last time to the storage."""
+    def keep(self, run: str, *, copied: bool = False) -> None:
+        """Copy a run's files that have changed since the last time to the storage.
+
+        `copied`: the run goes on as a copy of another, so that what was kept there before is of no use to it.
+        """
         if self._files is None:
             return
         shorten_file(self._folder / run / OUTPUT)
@@ -98,9 +101,13 @@ class Storage:
             for path in changed:
                 written = path.stat().st_mtime_ns
                 place = f"{self._root}/{path.relative_to(self._folder).as_posix()}"
-                former = _FORMER.get(path.name) if path in self._seen and path.parent == self._folder / run else None
+                keeps = path in self._seen and path.parent == self._folder / run and not copied
+                former = _FORMER.get(path.name) if keeps else None
                 self._upload(path, place, former=f"{self._root}/{run}/{former}" if former else None)
                 self._seen[path] = written
+            if copied and self._folder / run / CHECKPOINT in changed:
+                for name in {*_FORMER.values()} & self._stored(run).keys():
+                    self._files.delete_file(f"{self._root}/{run}/{name}")
 
     def leave(self, run: str) -> None:
         """Keep a run's files and remove them here: another machine may go on with it."""
@@ -138,7 +145,8 @@ class Storage:
         if self._files is None:
             return
         with self._explained("read"):
-            changed = self._stored(run).get(CHECKPOINT)
+            stored = self._stored(run)
+            changed = max((stored[name] for name in (CHECKPOINT, PREVIOUS) if name in stored), default=None)
         path = self._folder / run / CHECKPOINT
         if changed is not None and (not path.exists() or _changed_locally(path) < changed):
             self.fetch(run)

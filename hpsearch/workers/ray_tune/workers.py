@@ -142,7 +142,7 @@ class TuneWorkers:
             self._settled.add(job.run)
             self._storage.settle(job.run)
         else:
-            self._storage.keep(job.run)
+            self._storage.keep(job.run, copied=True)  # only a copy of another run changes here
         self._tickets += 1
         self._jobs[self._tickets] = job
         self._wire.most = max(self._wire.most, len(self._jobs))

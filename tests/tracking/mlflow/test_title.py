@@ -7,11 +7,25 @@ from typer.testing import CliRunner
 
 from hpsearch.cli.main import app
 from hpsearch.experiment.layout import LEDGER
+from hpsearch.tracking.mlflow.title import TitleMirror
 from tests.referee.campaigns import challenge, open_title, write_project
 
-pytest.importorskip("mlflow")
 pytestmark = pytest.mark.slow
 TITLE = Path("experiments/champion-space")
+
+
+def test_a_score_that_rests_on_more_seeds_is_the_latest_also_if_it_is_smaller(tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    (tmp_path / "title").mkdir()
+    store = f"sqlite:///{tmp_path}/mlflow.db"
+    for mean, seeds in ((2.0, 1), (1.5, 3)):
+        reign = {"reign": 1, "since": 1e9, "contender": 1, "quoted": {"mean": mean, "seeds": seeds}}
+        history = {"title": "title", "metric": "val/bits", "goal": "minimize", "reigns": [reign], "champion": reign}
+        TitleMirror(tmp_path / "title", {**history, "challenges": []}, store).catch_up()
+    client = MlflowClient(store)
+    (run,) = client.search_runs([each.experiment_id for each in client.search_experiments()])
+    assert run.data.metrics["val/bits"] == 1.5
 
 
 def test_every_challenge_is_a_run_and_syncing_again_changes_nothing(

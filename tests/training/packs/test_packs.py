@@ -126,6 +126,27 @@ def test_a_report_that_raises_ends_its_own_training_only():
     assert_equal(ended[0].result.evaluations, alone(candidate(0)).evaluations)
 
 
+class Broken(Net):
+    """Its loss raises after some calls."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error, self.left = error, 8
+
+    def loss(self, *given):
+        self.left -= 1
+        if self.left < 0:
+            raise self.error
+        return super().loss(*given)
+
+
+@pytest.mark.parametrize("error", [TypeError("a mistake"), OSError("a file"), SystemExit(3)])
+def test_what_a_step_raises_ends_the_training_that_raises_it(error):
+    ended = together([candidate(0), candidate(1, task=Broken(error))])
+    assert ended[1].result is error
+    assert_equal(ended[0].result.evaluations, alone(candidate(0)).evaluations)
+
+
 def test_a_pruned_lane_is_handed_to_the_next():
     first = candidate(0, report=Recorder({1: Decision.PRUNE}))
     ended = together([first, *(candidate(number) for number in (1, 2, 3))], lanes=2)
