@@ -138,8 +138,7 @@ class Moment:
 
     While its data are prepared, `preparing` says what of them, and `done` counts of a `total`, which is 0 where nobody
     counts. While it trains these are optimizer steps; `loss` is the mean since the last evaluation, `seconds_left` how
-    long the training takes at most if it goes on at the pace so far. None is what is not known yet. `note` is something
-    to be said once, such as a damaged checkpoint.
+    long it takes at most at the pace so far. None is what is not known yet. `note` is to be said once.
     """
 
     done: int
@@ -199,7 +198,7 @@ class RunRecord:
     `seconds` is training time over all attempts. `history` has (step, metric of the objective). `scores` has a
     replicate's test metrics, `fold` the fold it was tested on; `train_size` and `test_size` are its examples. A copy of
     another run has that one's history, seed and `changes` up to then: they are its weights'. Its `params` are the
-    newest. `data` is the fingerprint of its data. `notes` are what people have written of it.
+    newest. `data` is the data's fingerprint, `ended_in` the run on a further seed whose ending a trial has.
     """
 
     run: str
@@ -222,6 +221,7 @@ class RunRecord:
     data: str | None = None
     notes: tuple[Note, ...] = ()
     by_seed: tuple[float, ...] = ()
+    ended_in: str | None = None
 
 
 @dataclass(frozen=True)
@@ -257,13 +257,12 @@ class BaselineRecord:
 
 @dataclass(frozen=True)
 class ExperimentRecord:
-    """A whole experiment, read back from its folder. `unit` is what its steps count: `epoch` or `step`.
+    """An experiment, read back from its folder. `unit` is what its steps count: `epoch` or `step`.
 
     `elapsed` is how many seconds the search has run, over all sessions, without confirmations. `budget` is how many
-    trainings the search may have, with what people have `added`; `reruns` of them were on further seeds, of which a
-    race gives a configuration `most_seeds`. A person may have `paused` it; `notes` are what people have written down.
-    `dropped` trials did not fit a changed space. `started` and `last` are Unix times in its log, `closing` how its last
-    session ended.
+    trainings it may have, with what people have `added`; `reruns` of them were on further seeds, of which a race gives
+    a configuration `most_seeds`. A person may have `paused` it; `notes` are what people have written down. `dropped`
+    trials did not fit a changed space. `started` and `last` are Unix times, `closing` how its last session ended.
     """
 
     name: str
@@ -284,6 +283,8 @@ class ExperimentRecord:
     closing: str | None = None
     added: int = 0
     reruns: int = 0
+    rerun_seconds: float = 0.0
+    rerun_steps: int = 0
     most_seeds: int = 0
     paused: bool = False
     notes: tuple[Note, ...] = ()
@@ -366,11 +367,10 @@ class FinishedRun:
     `search` is set for the trials of a search only: they were chosen by a metric and are never tested
     (design.md 6.9). A replicate of a confirmed trial has no `search`, but keeps its `trial`. `deterministic` marks a
     method without a seed, such as a classical baseline: its one value is compared with every run of another. `steps` is
-    how long the run was trained (its budget), in the unit of the measurements' steps; `unit` names it (`epoch`,
-    `step`). `train_size` and `test_size` are examples, for folds. `dropped` says why a reader found that the run does
-    not count. `source` is its file. `place` tells experiments of one name apart: its location, from the innermost place
-    outward, such as a project's folder, an MLflow experiment or a store. `data` is the fingerprint of its data.
-    `search_number` says which of several searches of an arm chose the run's configuration.
+    how long the run was trained, in the `unit` of the measurements' steps (`epoch`, `step`). `train_size` and
+    `test_size` are examples, for folds. `dropped` says why a reader found that the run does not count. `source` is its
+    file. `place` tells experiments of one name apart: its location, from the innermost place outward, such as a folder,
+    an MLflow experiment or a store. `search_number` tells which of several searches chose its configuration.
     """
 
     experiment: str

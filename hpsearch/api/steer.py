@@ -210,7 +210,7 @@ def answered(placed: Placed, *, seconds: float) -> OrderEvent | RefuseEvent | No
 def confirms(placed: Placed) -> bool:
     """Check whether the search behind an order confirms its winner: nothing new is tried then."""
     begun = [run for run in read_state(placed.folder / LOG).runs.values() if run.asked]
-    return bool(begun) and begun[-1].kind is not RunKind.TRIAL
+    return bool(begun) and begun[-1].kind not in (RunKind.TRIAL, RunKind.RERUN)
 
 
 def _experiment(experiment: StrPath) -> Path:

@@ -221,9 +221,10 @@ class SearchState:
 
     @property
     def trials_to_come(self) -> int:
-        """How many trials there will be in all; once the winner is being confirmed, how many there have been."""
+        """How many trials there may be in all; once the winner is being confirmed, how many there have been."""
         known = len(self._trials)
-        return known if self.confirming else max(self._state.trials_of(self.target.budget), known)
+        most = known if self.confirming else max(self._state.trials_of(self.target.budget), known)
+        return most - sum(each.is_rerun for each in self._trials)
 
     @property
     def budget(self) -> int:

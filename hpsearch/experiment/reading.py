@@ -1,6 +1,7 @@
 """Reading a finished or running experiment back from its folder."""
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -179,6 +180,8 @@ def _experiment(
         added=len(state.added),
         most_seeds=most_seeds(space),
         reruns=sum(1 for _ in state.of_kind(RunKind.RERUN)),
+        rerun_steps=sum(run.last[0] or 0 for run in state.of_kind(RunKind.RERUN)),
+        rerun_seconds=math.fsum(run.seconds for run in state.of_kind(RunKind.RERUN)),
         paused=state.paused,
         notes=state.notes,
     )
@@ -191,7 +194,7 @@ def most_seeds(space: Mapping[str, Any]) -> int:
 
 
 def _record(run: RunState) -> RunRecord:
-    outcome, reason = _ending(run)
+    outcome, reason = ending_of(run)
     return RunRecord(
         run=run.run,
         number=run.number,
@@ -212,11 +215,12 @@ def _record(run: RunState) -> RunRecord:
         changes=run.changes,
         data=run.data,
         notes=run.notes,
+        ended_in=None if run.fallen is None else run.fallen.run,
         by_seed=tuple(value for _, value in sorted(run.by_seed.items())) if run.further else (),
     )
 
 
-def _ending(run: RunState) -> tuple[Outcome | None, str | None]:
+def ending_of(run: RunState) -> tuple[Outcome | None, str | None]:
     """Return how a run ended and why; a trial that came to nothing on a further seed ended as it did there."""
     if run.fallen is None:
         return run.outcome, run.reason

@@ -47,7 +47,7 @@ _ABOUT_THE_PROGRAM = re.compile(
 """Columns that tell when, where and by whom a run was made: neither metrics nor parameters."""
 _OWN = {"number", "outcome", "value", "attempts"}
 """The columns in every table of trials that hpsearch exports, and those next to them."""
-_OF_OWN = {"reason", "attempts", "replicate", "folds"}
+_OF_OWN = {"reason", "attempts", "replicate", "folds", "seeds", "sd"}
 _OF_AN_EXPORT = {"notes", "user", "tags", "created", "sweep", "id", "job_type"}
 """Columns of that kind in Weights & Biases' export, which has `Name` and `State` too."""
 _COUNTERS = {"id", "idx", "index", "no", "nr", "#", "row", "row_id", "row_number", "line"}

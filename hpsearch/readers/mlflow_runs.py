@@ -27,6 +27,8 @@ _ALL = Wanted()
 _ADVICE = "Name the metric of one of them otherwise, or compare their folders one by one"
 _ABOVE = {"study", "experiment"}
 """The kinds of runs by which hpsearch's own mirror holds others together: their metrics are said of others."""
+_ASIDE = {"rerun", "title", "challenge"}
+"""The kinds that are no run of their own: a race's further seeds chose the winner, a title quotes contenders' runs."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def as_finished(
     finished = tuple(
         _finished(run, family, source)
         for run in runs
-        if not (run.tags.get(_KIND) in _ABOVE or (run.identity in parents and not run.metrics))
+        if not (run.tags.get(_KIND) in _ABOVE | _ASIDE or (run.identity in parents and not run.metrics))
     )
     main, told = _about(runs, dict.fromkeys(name for run in finished for name in run.metrics))
     return Reading(finished, agreed(source, told, wanted, advice=_ADVICE), main)

@@ -179,7 +179,7 @@ def _tracebacks(record: ExperimentRecord) -> Iterator[Text]:
     failed = [trial for trial in record.trials if trial.outcome is Outcome.FAILED]
     if failed:
         more = f" (of {len(failed)} that failed)" if len(failed) > 1 else ""
-        path = f"{one_line(record.folder)}/{failed[0].run}/{OUTPUT}"
+        path = f"{one_line(record.folder)}/{failed[0].ended_in or failed[0].run}/{OUTPUT}"
         yield Text(f"traceback of trial {failed[0].number}{more}: {path}", "dim")
 
 

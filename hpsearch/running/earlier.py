@@ -248,7 +248,7 @@ def prepare_experiment(space: Space, folder: Path, find_earlier: Callable[[], Ea
         if alien := [line for line in changed if line.startswith(("family", "objective"))]:
             raise ExperimentError(f"{folder} is a search of another kind ({'; '.join(alien)}); choose another --name")
         raced = space.search.seeds is not None or "seeds" in old["space"].get("search", {})
-        if raced and (seeds := [line for line in changed if line.startswith("search.seed")]):
+        if raced and (seeds := [line for line in changed if line.startswith(("search.seed", "search.split_seed"))]):
             told = f"the trials of {folder} were trained for other seeds ({'; '.join(seeds)})"
             raise ExperimentError(f"{told}, so that a race could not pair them; start another experiment with --name")
         if changed:

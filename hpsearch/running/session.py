@@ -319,7 +319,9 @@ class Session:
         if record.best is None:
             endings = {(trial.outcome, trial.reason) for trial in record.trials if trial.outcome}
             reasons = sorted(f"{outcome}: {reason}" if reason else outcome for outcome, reason in endings)
-            failed = next((trial.run for trial in record.trials if trial.outcome is Outcome.FAILED), None)
+            failed = next(
+                (trial.ended_in or trial.run for trial in record.trials if trial.outcome is Outcome.FAILED), None
+            )
             where = [f"the traceback is in {self._folder / failed / OUTPUT}"] if failed else []
             raise SearchFailedError("; ".join(["no trial came to a result", *reasons, *where]))
 

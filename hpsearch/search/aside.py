@@ -21,6 +21,11 @@ class Aside:
         self._ask: Future[Answer] | None = None
         self._untold: deque[Callable[[], Any]] = deque()
 
+    @property
+    def asks(self) -> bool:
+        """Whether an ask was begun whose answer has not been taken."""
+        return self._ask is not None
+
     def begin(self, ask: Callable[[], Answer]) -> None:
         """Begin an ask, unless one is under way or its answer has not been taken."""
         if self._ask is not None:

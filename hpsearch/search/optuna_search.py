@@ -95,8 +95,7 @@ class OptunaSearch:
 
     def _make_rule(self) -> Rule:
         """Return the pruner of the space file; a user's own is the study's."""
-        option = self._space.search.pruner
-        if isinstance(option, OwnPruner):
+        if isinstance(option := self._space.search.pruner, OwnPruner):
             return NeverStop()
         return make_pruner(option.kind, option, goal=self._space.objective.goal, longest=self._longest)
 
@@ -106,6 +105,11 @@ class OptunaSearch:
         return AskInfo(self._rejected, self._start)
 
     # What is tried next
+
+    @property
+    def waiting(self) -> int:
+        """How many configurations of `start` have not been begun, and whether one is being asked for."""
+        return len(self._starts) + self._aside.asks
 
     def prepare(self, number: int) -> None:
         """Begin to ask for trial `number` in a thread; not of what takes notes or is the user's own."""
@@ -336,9 +340,9 @@ class OptunaSearch:
 
     def further(self, number: int, outcome: Outcome, value: float | None) -> None:
         """Enter what a complete trial came to on a further seed: from now on it has the mean, or has ended as there."""
-        trial, values = self._by_seed.get(number, (None, []))
-        if trial is None:
+        if number not in self._by_seed:
             return
+        trial, values = self._by_seed[number]
         if outcome is Outcome.COMPLETE and value is not None:
             values.append(value)
             self._aside.tell(partial(self._history.retell, trial._trial_id, COMPLETE, math.fsum(values) / len(values)))
@@ -388,8 +392,7 @@ class OptunaSearch:
             if again == params:
                 return
             self._tried = tried
-            trial = self._trials.pop(number, None)
-            if trial is not None:
+            if (trial := self._trials.pop(number, None)) is not None:
                 self._reject(trial)
         else:
             for _ in range(event.rejected):  # Optuna's numbering must not depend on whether it was resumed

@@ -1,7 +1,7 @@
 """Racing seeds: a configuration is trained on a further seed only while it may still be the best.
 
-Every configuration is trained on the first seed. When half of the budget is spent, the one with the best value is
-trained on the others, too, one after another, up to `most`. From then on it is the incumbent. Another configuration is
+Every configuration is trained on the first seed. When half of the budget is spent, the one with the best mean is
+trained on its next seed, again and again, until one has `most`: it is the incumbent. Another configuration is
 trained on its next seed while its mean is not clearly worse than the incumbent's on the seeds that both have, and takes
 the incumbent's place when it has them all and the better mean. This is the intensification of SMAC (Hutter et al. 2011,
 section 4.1), with the margin of a race (Birattari et al. 2002) in place of "worse at all": one unlucky seed does not
@@ -196,16 +196,25 @@ class Race:
         self._new = False
         if self._unfinished:
             return self._unfinished.popleft()
-        number = self._standings.due() if self._has_begun and not self._source.interrupted else None
-        if number is not None and self._trials.spend():
-            seed = self._standings.begin(number)
-            assert seed is not None  # noqa: S101 -- ours: due() returned who can begin
-            return self._make_rerun(number, self._params[number], seed)
+        if (rerun := self._further()) is not None:
+            return rerun
         self._new = True
         job = self._source.next_job()
+        if job is None and (rerun := self._further()) is not None:  # only now it is known that nothing else is left
+            self._new = False
+            return rerun
         if isinstance(job, Job):
             self._params[job.number] = job.params
         return job
+
+    def _further(self) -> Job | None:
+        """Return the training of a leader on its next seed, if that is due and can be paid."""
+        number = self._standings.due() if self._has_begun and not self._source.interrupted else None
+        if number is None or not self._trials.spend():
+            return None
+        seed = self._standings.begin(number)
+        assert seed is not None  # noqa: S101 -- ours: due() returned who can begin
+        return self._make_rerun(number, self._params[number], seed)
 
     @property
     def _has_begun(self) -> bool:
@@ -286,6 +295,8 @@ class Race:
 
     def _replay_rerun(self, number: int, event: AskEvent | OutcomeEvent) -> None:
         if isinstance(event, AskEvent):
-            self._standings.begin(number)
+            seed = self._standings.begin(number)
+            if seed not in (None, event.rerun):  # of a damaged log: its seeds are no pairs any more
+                self._standings.further(number, None)
         else:
             self._standings.further(number, self._cost(event.outcome, event.value))

@@ -22,6 +22,11 @@ class Searcher(Protocol):
         """How the last configuration came about."""
         ...
 
+    @property
+    def waiting(self) -> int:
+        """How many trials are promised: configurations that were given, or one that is being asked for."""
+        ...
+
     def prepare(self, number: int) -> None:
         """Begin to ask for a trial beside everything else, if that can be."""
         ...
@@ -91,8 +96,8 @@ class TrialSource:
         return self._asked / self._budget
 
     def spend(self) -> bool:
-        """Take one training from the budget for something else than a new trial, if any is left."""
-        left = self._asked < self._budget
+        """Take one training from the budget for something else than a new trial, if one is left and not promised."""
+        left = self._asked + self._search.waiting < self._budget
         self._asked += left
         return left
 

@@ -29,6 +29,10 @@ class StartList:
         self._space = space
         self._left = deque(space.start)
 
+    def __len__(self) -> int:
+        """How many they are."""
+        return len(self._left)
+
     def pop(self) -> Params | None:
         """Return the next entry, which counts as tried from now on."""
         return self._left.popleft() if self._left else None

@@ -16,7 +16,7 @@ from hpsearch.space.elsewhere import meant_as_range
 from hpsearch.space.fields import SettingsSection, Shape, walk
 from hpsearch.space.located_yaml import Node, Place, Problems
 from hpsearch.space.mistakes import mistakes_of
-from hpsearch.space.pruner_options import PB2, PBT
+from hpsearch.space.pruner_options import PB2, PBT, Pausing
 from hpsearch.space.ranges import Choice, show
 from hpsearch.space.search_settings import Grid
 from hpsearch.space.space import Space
@@ -65,6 +65,12 @@ def check_race(space: Space, root: Node, problems: Problems) -> None:
         message = (
             f"search.seeds: under the pruner {pruner.kind} a trial goes on as a copy of another, settings and weights, "
             "so that there is no configuration to train on a further seed; expected another pruner, or no seeds"
+        )
+        problems.add(written_at(root, "search.seeds").place, message)
+    if space.search.seeds is not None and isinstance(pruner, Pausing) and pruner.waits_for_all:
+        message = (
+            f"search.seeds: under the pruner {pruner.kind} with synchronous: true no trial is complete before all have "
+            "begun, and then the budget is spent; expected synchronous: false, another pruner, or no seeds"
         )
         problems.add(written_at(root, "search.seeds").place, message)
 

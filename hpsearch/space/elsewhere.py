@@ -139,7 +139,7 @@ def _call(text: str) -> str | None:
             return None
         values = [ast.literal_eval(argument) for argument in called.args]
         named = {str(each.arg): ast.literal_eval(each.value) for each in called.keywords}
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return None
     kind, module = _name(called), ast.unparse(called.func).rpartition(".")[0]
     if kind.startswith("suggest_") or module.rpartition(".")[2] in ("hp", "trial"):
@@ -190,6 +190,8 @@ def _numbers(low: Any, high: Any, kind: str, *, step: Any, log: Any) -> str | No
         return None
     on_log_scale = bool(log) or "log" in kind
     if kind in ("log_uniform", "q_log_uniform") and not (low > 0):  # W&B's are exponents of e
+        if max(-low, high) >= _HIGHEST_EXPONENT:
+            return None
         low, high = _rounded(math.exp(low)), _rounded(math.exp(high))
     whole = isinstance(low, int) and isinstance(high, int) and not any(word in kind for word in ("float", "real"))
     if whole and kind in ("uniform", "quniform", "log_uniform_values", "loguniform"):

@@ -241,7 +241,8 @@ def _bounds(node: Node, head: str) -> tuple[Any, Any]:
             raise RangeSyntaxError(item.place, f"the bound {show(item.plain())} is not a number")
     low, high = (item.value for item in node.items)
     if low >= high:  # type: ignore[operator] # both were just seen to be numbers
-        right = f"write {{{head}: [{flow(high)}, {flow(low)}]}}" if low > high else ""  # type: ignore[operator]
+        turns = low > high and (head != "log" or high > 0)  # type: ignore[operator]
+        right = f"write {{{head}: [{flow(high)}, {flow(low)}]}}" if turns else ""
         raise RangeSyntaxError(node.place, f"the lower bound {low} is not below the upper bound {high}", right)
     return low, high
 

@@ -45,7 +45,7 @@ class ArmReport:
 
     `name` is that of its folder, which is the `arm`'s unless it is a second or later search of it.
     `ranges`, `continuous` and `combinations`: see `SpaceSize`. `outcomes` counts its trials by outcome; `trials` counts
-    trainings on further seeds, too, if seeds were `raced`, whose steps and seconds are not known.
+    trainings on further seeds, too, if seeds were `raced`.
     """
 
     name: str
@@ -221,7 +221,7 @@ def _spent(report: StudyReport) -> Section:
     titles = ("arm", "trials", "of which", "search", "replicates")
     remark = f"The time that it took is in {SPENT}, as it differs from run to run."
     if any(arm.raced for arm in report.arms):
-        remark += " Trials are trainings, those on further seeds among them; steps and times are those of first seeds."
+        remark += " Trials are trainings, those on further seeds among them."
     return Section("What was spent", columns=titles, rows=rows, remark=remark)
 
 

@@ -100,9 +100,9 @@ def _arm_report(arm: SpaceArm, record: ExperimentRecord) -> ArmReport:
         raced=bool(record.most_seeds),
         outcomes=Counter(str(trial.outcome or "unfinished") for trial in record.trials),
         unit=record.unit,
-        search_steps=_steps(record.trials),
+        search_steps=_steps(record.trials) + record.rerun_steps,
         confirm_steps=_steps(record.replicates),
-        search_seconds=sum(trial.seconds for trial in record.trials),
+        search_seconds=sum(trial.seconds for trial in record.trials) + record.rerun_seconds,
         confirm_seconds=sum(replicate.seconds for replicate in record.replicates),
         winner=best.number,
         value=best.value,
@@ -118,9 +118,7 @@ def _warnings(arms: Sequence[ArmReport]) -> list[str]:
     """List the arms whose searches spent unequal budgets."""
     found = []
     budgets = {"trials": {arm.name: arm.trials for arm in arms}}
-    if len({arm.unit for arm in arms}) == 1 and not any(
-        arm.raced for arm in arms
-    ):  # further seeds' steps are not known
+    if len({arm.unit for arm in arms}) == 1:
         budgets[f"{arms[0].unit}s of training"] = {arm.name: arm.search_steps for arm in arms}
     for what, spent in budgets.items():
         if max(spent.values()) > UNEQUAL * min(spent.values()):

@@ -8,6 +8,7 @@ from hpsearch.console.search_state import SearchState
 from hpsearch.console.trainings import Training
 from hpsearch.experiment.activity import RUNNING
 from hpsearch.experiment.events import RefuseEvent
+from hpsearch.experiment.reading import ending_of
 from hpsearch.records import Note
 from hpsearch.report.wording import over_seeds, progress_line, shorten
 from hpsearch.web.axes import Axes
@@ -26,16 +27,17 @@ def row_of(training: Training, axes: Axes, after: float | None) -> list[Any]:
     of the axes, notes, whether somebody has ordered its end.
     """
     told = training.told
+    outcome, reason = ending_of(told)
     return [
         told.number,
-        told.outcome,
+        outcome,
         told.mean,
         told.step,
         told.seconds,
         told.begun_at,
         told.ended_at,
         after,
-        None if told.reason is None else shorten(one_line(told.reason), LONGEST_REASON),
+        None if reason is None else shorten(one_line(reason), LONGEST_REASON),
         told.lost,
         axes.values(told.params),
         _notes(told.notes),

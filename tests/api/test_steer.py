@@ -17,7 +17,7 @@ from hpsearch.cli import app, steering
 from hpsearch.errors import HpsearchError, SpaceError
 from hpsearch.experiment.activity import locked
 from hpsearch.experiment.events import AskEvent
-from hpsearch.experiment.layout import LOG, ORDERS, STUDY, replicate_run
+from hpsearch.experiment.layout import LOG, ORDERS, STUDY, replicate_run, rerun_run
 from hpsearch.experiment.log import Log
 from hpsearch.experiment.orders import pending
 from tests.logs import read_log
@@ -172,6 +172,9 @@ def test_the_commands_say_what_becomes_of_an_order(toy: Path, monkeypatch: pytes
 
 def test_while_the_winner_is_confirmed_an_order_is_for_later(toy: Path) -> None:
     placed = hpsearch.note(toy, "good")
+    assert not steer.confirms(placed)
+    with closing(Log(toy / LOG)) as log:  # a race's further seed belongs to the search
+        log.append(AskEvent(run=rerun_run(0, 1), number=0, params={}, seed=1, rerun=1))
     assert not steer.confirms(placed)
     with closing(Log(toy / LOG)) as log:
         log.append(AskEvent(run=replicate_run(0, 0), number=0, params={}, seed=1, replicate=0))

@@ -36,6 +36,19 @@ def test_seeds_folds_and_classical_methods_are_not_mixed() -> None:
     ]
 
 
+def test_what_chose_a_winner_or_quotes_others_is_no_run_of_its_own() -> None:
+    parent = MlflowRun("0", "mine", "all", "FINISHED", 1.0, {}, {"hpsearch.kind": "experiment"}, {}, {})
+    race = kept("race-0007-seed-001", "rerun", seed="11", number="7", rerun="1")
+    runs = [
+        parent,
+        kept("trial-0007", "trial", number="7"),
+        race,
+        kept("mine", "title"),
+        kept("1: accepted", "challenge"),
+    ]
+    assert [run.run for run in as_finished(runs, source="mlflow.db").runs] == ["trial-0007"]
+
+
 def test_folds_alone_are_the_experiments_own_runs() -> None:
     parent = MlflowRun("0", "mine", "all", "FINISHED", 1.0, {}, {"hpsearch.kind": "experiment"}, {}, {})
     on_fold = kept("confirm-0007-repeat-1-fold-3-of-5", "replicate", seed="12", fold="3", folds="5", repeat="1")

@@ -22,6 +22,7 @@ from hpsearch.seeds import Seeds
 from hpsearch.tracking.entries import MirroredRun
 from hpsearch.tracking.mlflow.tags import values_by_seed
 from hpsearch.web.details import training
+from hpsearch.web.feed import Feed
 from tests.logs import read_log
 from tests.running.functions import function_space
 
@@ -132,6 +133,8 @@ def test_one_that_fails_on_a_further_seed_has_failed(tmp_path: Path) -> None:
     record = read_experiment(tmp_path / "found")
     failed = [trial for trial in record.trials if trial.outcome is Outcome.FAILED]
     assert failed
+    assert {trial.ended_in for trial in failed} == {rerun_run(trial.number, 1) for trial in failed}
+    assert f"{failed[0].ended_in}/output.log" in shown(record)
     assert {trial.reason for trial in failed} == {"on seed 1: ValueError: no such layer (train.py:8)"}
     assert record.best is not None
     assert record.best.params["lr"] >= 0.3
@@ -155,6 +158,12 @@ def test_a_race_is_not_begun_in_the_midst_of_a_search(tmp_path: Path) -> None:
         run(function_space(tmp_path, RACE), folder=tmp_path / "found", options=HERE)
 
 
+def test_a_race_keeps_its_division_of_the_data(folder: Path) -> None:
+    space = function_space(folder.parent, RACE, "search.split_seed=3", trials=24)
+    with pytest.raises(ExperimentError, match=r"were trained for other seeds \(search\.split_seed: "):
+        run(space, folder=folder, options=HERE)
+
+
 def test_the_page_of_a_training_on_a_further_seed_is_that_of_its_trial(folder: Path) -> None:
     record = read_experiment(folder)
     best = record.best
@@ -162,3 +171,50 @@ def test_the_page_of_a_training_on_a_further_seed_is_that_of_its_trial(folder: P
     told = training(record, rerun_run(best.number, 1))
     assert (told["run"], told["value"]) == (best.run, best.value)
     assert told["title"] == f"trial {best.number} (3 seeds, sd 0)"
+
+
+def test_a_small_space_that_is_tried_whole_is_raced(tmp_path: Path) -> None:
+    """It is exhausted before half of the budget is spent: what is left goes into further seeds."""
+    options = "lr: {choice: [0.1, 0.3, 0.5, 0.7]}\n"
+    code = NOISY.format(first=FIRST_SEED, falls=False)
+    run(function_space(tmp_path, RACE, code=code, trials=20, body=options), folder=tmp_path / "found", options=HERE)
+    record = read_experiment(tmp_path / "found")
+    assert len(record.trials) == 4
+    assert record.best is not None
+    assert len(record.best.by_seed) == 3
+
+
+def test_configurations_that_were_given_or_added_come_before_further_seeds(tmp_path: Path) -> None:
+    code = NOISY.format(first=FIRST_SEED, falls=False)
+    start = "start: [" + ", ".join(f"{{lr: {value}}}" for value in (0.5, 0.1, 0.2, 0.3, 0.4, 0.9)) + "]\n"
+    again = lambda: function_space(tmp_path, RACE, code=code, trials=8, body=f"lr: {{float: [0, 1]}}\n{start}")  # noqa: E731
+    run(again(), folder=tmp_path / "found", options=HERE)
+    assert [trial.params["lr"] for trial in read_experiment(tmp_path / "found").trials[:6]] == [
+        0.5,
+        0.1,
+        0.2,
+        0.3,
+        0.4,
+        0.9,
+    ]
+    hpsearch.add(tmp_path / "found", set={"lr": 0.49})
+    run(again(), folder=tmp_path / "found", options=HERE)
+    assert 0.49 in [trial.params["lr"] for trial in read_experiment(tmp_path / "found").trials]
+
+
+def test_synchronous_halving_has_no_race(tmp_path: Path) -> None:
+    with pytest.raises(SpaceError, match=r"space.yaml:3:\d+: search.seeds: under the pruner halving with synchronous"):
+        function_space(tmp_path, pruner="{halving: {synchronous: true}}, seeds: {race: {most: 3}}")
+
+
+def test_the_page_has_the_endings_and_the_number_of_trials_that_show_has(tmp_path: Path) -> None:
+    code = NOISY.format(first=FIRST_SEED, falls=True).replace("lr - 0.5", "lr")
+    run(function_space(tmp_path, RACE, code=code, trials=18), folder=tmp_path / "found", options=HERE)
+    record, page = read_experiment(tmp_path / "found"), Feed(tmp_path / "found").whole()
+    assert {row[0]: row[1] for row in page["rows"]} == {trial.number: trial.outcome for trial in record.trials}
+    assert page["head"]["trials"] == len(page["rows"])
+
+
+def test_what_further_seeds_took_is_counted(folder: Path) -> None:
+    record = read_experiment(folder)
+    assert record.rerun_steps == record.reruns  # one step each

@@ -238,3 +238,17 @@ def test_the_sampler_is_told_the_mean_and_what_comes_to_nothing_on_some_seed(spa
         sorted(float("inf") if number in fallen else sum(each) / len(each) for number, each in values.items())
     )
     assert json.dumps(sorted(values)) == json.dumps(list(range(len(values))))
+
+
+def test_what_a_damaged_line_has_lost_of_a_race_is_no_reason_to_train_anything_twice(
+    space: Callable[..., Space],
+) -> None:
+    """The lost asking takes what follows it along, so that a configuration has a third seed and no second."""
+    given = space(sampler="random", pruner="none", seed=5)
+    whole = Folder(given)
+    whole.train()
+    for lost in [event.run for event in whole.events if isinstance(event, AskEvent) and event.rerun == 1]:
+        again = Folder(given, [event for event in whole.events if getattr(event, "run", None) != lost])
+        again.train()
+        ended = [event.run for event in again.events if isinstance(event, OutcomeEvent)]
+        assert len(ended) == len(set(ended)), lost

@@ -86,6 +86,8 @@ def test_another_tools_range_is_told_as_ours(name: str) -> None:
         "tag()",
         {"low": 0.1, "high": float("inf")},
         {"uniform": [1, 10**400]},
+        {"distribution": "log_uniform", "min": -5, "max": 1000},
+        "choice({[]: 1})",
         "log(low=1)",
         "x" * 10_000,
         "(" * 500,
@@ -210,7 +212,12 @@ def test_a_short_name_of_another_tool_is_met_with_ours(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("range_", "right"),
-    [("log: [1e-1, 1e-5]", "write {log: [1e-05, 0.1]}"), ("int: [8, 2]", "write {int: [2, 8]}"), ("float: [1, 1]", "")],
+    [
+        ("log: [1e-1, 1e-5]", "write {log: [1e-05, 0.1]}"),
+        ("int: [8, 2]", "write {int: [2, 8]}"),
+        ("float: [1, 1]", ""),
+        ("log: [1, 0]", ""),
+    ],
 )
 def test_bounds_the_wrong_way_round_are_turned(range_: str, right: str, tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"

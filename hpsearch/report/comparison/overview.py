@@ -105,7 +105,7 @@ def experiment_entry(
         outcomes=outcomes_of(record),
         best=None if best is None or best.value is None else Best(best.number, best.value, best.params),
         confirmations=_confirmations(record, tested),
-        trial_seconds=math.fsum(trial.seconds for trial in record.trials),
+        trial_seconds=math.fsum(trial.seconds for trial in record.trials) + record.rerun_seconds,
         confirmation_seconds=math.fsum(each.seconds for each in record.replicates),
         started=started,
         last=last,
