@@ -82,9 +82,10 @@ def trained(folder: Path, contender: int) -> int:
     return sum(b'"event":"trained"' in line and b'"contender":%d' % contender in line for line in lines)
 
 
-def wait_for(folder: Path, trainings: int) -> None:
+def wait_for(folder: Path, trainings: int, process: "subprocess.Popen[str]") -> None:
     deadline = time.monotonic() + PATIENCE
     while trained(folder, 1) < trainings:
+        assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
@@ -93,17 +94,17 @@ def wait_for(folder: Path, trainings: int) -> None:
 def test_killed_and_run_again_it_decides_the_same(project: Path, tmp_path: Path, trainings: int) -> None:
     other = tmp_path / "unbroken"
     shutil.copytree(project, other)
-    unbroken = challenged(other, 0.515)
-    with started(project, "challenge", "--set", "rate=0.515", "--quiet") as process:
-        wait_for(project, trainings)
+    unbroken = challenged(other, 0.56)
+    with started(project, "challenge", "--set", "rate=0.56", "--quiet") as process:
+        wait_for(project, trainings, process)
         os.killpg(process.pid, signal.SIGKILL)
-    assert challenged(project, 0.515) == unbroken
+    assert challenged(project, 0.56) == unbroken
 
 
 def test_two_at_once_queue_and_both_are_decided(project: Path) -> None:
     words = ("--json",)
     with started(project, "challenge", "--set", "rate=0.4", *words) as first:
-        wait_for(project, 1)
+        wait_for(project, 1, first)
         with started(project, "challenge", "--set", "rate=0.3", *words) as second:
             said = [json.loads(process.communicate(timeout=PATIENCE)[0]) for process in (first, second)]
     assert [each["decision"] for each in said] == ["rejected", "rejected"]
