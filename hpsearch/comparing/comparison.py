@@ -364,7 +364,7 @@ class Comparison:
     seed: int = 0
     optimism: tuple[Optimism, ...] = ()
     varied: tuple[str, ...] = ()
-    methods: Methods | None = None
+    methods: Methods | None = field(default=None, compare=False)  # it tells times, which differ from run to run
 
     def to_json(self) -> dict[str, Any]:
         """Return compare.json. Infinite and undefined numbers have no place in JSON: they become None."""
