@@ -143,10 +143,10 @@ class Ledger:
     def begin(self, job: Job, info: AskInfo) -> RunState:
         """Write down that a run is taken up, and its configuration if it is new. Baselines are not in the log yet."""
         folder, known = self._folder / job.run, self.known(job)
-        if known.mistake or not known.asked:
+        if known.mistake or not known.asked or _read(folder / CONFIG) is None:
             anew = job.kind is not JobKind.BASELINES and not known.asked
             self._disk.owe(configure(self._folder, job, anew=anew, durable=False))
-            if job.kind is not JobKind.BASELINES:
+            if job.kind is not JobKind.BASELINES and (known.mistake or not known.asked):
                 self._ask(job, job.run, info)
         remove_leftovers(folder)
         self._written[job.run] = {row.get("step") for row, _ in read_lines(folder / METRICS)}
@@ -330,10 +330,10 @@ def configure(folder: Path, job: Job, *, anew: bool = False, durable: bool = Tru
 
 
 def _read(config: Path) -> Any:
-    """Return what a configuration's file holds; None if it is damaged, as where a machine lost its power."""
+    """Return what a configuration's file holds; None if it is gone or damaged, as where a machine lost its power."""
     try:
         return unsealed(read_json(config))
-    except (ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError):
         return None
 
 
