@@ -77,7 +77,7 @@ def note(
 
 
 def _tell(placed: "Placed", running: str, at_rest: str = "", confirming: str = "") -> None:
-    """Say what becomes of an order: by the search that runs or confirms its winner, or where nobody runs it.
+    """Print what happens to an order: when the search runs, when it confirms its winner, and when nobody runs it.
 
     Raises:
         HpsearchError: The search has refused it.

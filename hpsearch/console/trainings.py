@@ -76,7 +76,7 @@ class Training:
 
     @property
     def standing(self) -> float | None:
-        """What it is ranked by: the objective, or its mean over seeds; None for what is no candidate."""
+        """The value for ranking: the objective, or its mean over seeds. None if the training cannot win."""
         out = self.outcome is not Outcome.COMPLETE or self.is_rerun or self.told.fallen is not None
         return None if out else self.told.mean
 

@@ -167,7 +167,7 @@ def last_sign(run: Path) -> float | None:
 
 
 def told_moment(run: Path) -> Moment | None:
-    """Return how far a run is between two reports, by what its worker wrote last; None where nothing usable is."""
+    """Return a run's progress since its last report, as its worker last wrote it; None if that file is unusable."""
     try:
         moment = Moment(**read_json(run / PROGRESS))
     except (OSError, ValueError, TypeError):  # of another version, or damaged

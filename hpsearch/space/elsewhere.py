@@ -125,7 +125,10 @@ _KINDS = (
 
 
 def _call(text: str) -> str | None:
-    """Read `tune.loguniform(1e-4, 1e-1)` and `choice(a, b)`: names and literals only; and `1, 2, 3`."""
+    """Read `tune.loguniform(1e-4, 1e-1)`, `choice(a, b)` and `1, 2, 3`.
+
+    The text is parsed, and nothing in it is run: `literal_eval` makes numbers, texts and lists, and refuses the rest.
+    """
     try:
         if _LISTED.fullmatch(text):
             return _choice(list(ast.literal_eval(f"[{text}]")))
